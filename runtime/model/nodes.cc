@@ -1,0 +1,294 @@
+// Operators: indices, arity, and the options table of each kind. Shapes are
+// compared afterwards (validate.h), when all of this can be relied on.
+#include <cfloat>
+#include <cmath>
+
+#include "runtime/model/reader.h"
+
+namespace qrt {
+namespace {
+
+// Nothing in a network needs more, and every sum of a window's fields stays small.
+constexpr int64_t kMaxWindow = 1 << 16;
+constexpr int64_t kMaxArity = 4096;
+
+Status check_finite_value(float v, const char* what) {
+  if (!std::isfinite(v)) return Status(kBadModel, 165, what);
+  return {};
+}
+
+template <class T>  // a table with activation, min and max
+Status read_clamp(const T& t, Clamp* out) {
+  QRT_TRY(read_enum(t.activation(), &out->activation, "the activation is unknown"));
+  QRT_REQUIRE(std::isfinite(t.min()) && std::isfinite(t.max()) && t.min() <= t.max(), kBadModel,
+              165, "the clamp's bounds are not finite and in order");
+  out->min = t.min();
+  out->max = t.max();
+  return {};
+}
+
+template <class T>  // Conv2d or Pool2d
+Status read_window(const T& t, Window* w) {
+  const struct {
+    uint32_t value;
+    int64_t least;
+    uint32_t* out;
+    const char* what;
+  } rows[] = {
+      {t.kernel_h(), 1, &w->kernel_h, "kernel_h is out of range"},
+      {t.kernel_w(), 1, &w->kernel_w, "kernel_w is out of range"},
+      {t.stride_h(), 1, &w->stride_h, "stride_h is out of range"},
+      {t.stride_w(), 1, &w->stride_w, "stride_w is out of range"},
+      {t.dilation_h(), 1, &w->dilation_h, "dilation_h is out of range"},
+      {t.dilation_w(), 1, &w->dilation_w, "dilation_w is out of range"},
+      {t.pad_top(), 0, &w->pad_top, "pad_top is out of range"},
+      {t.pad_left(), 0, &w->pad_left, "pad_left is out of range"},
+      {t.pad_bottom(), 0, &w->pad_bottom, "pad_bottom is out of range"},
+      {t.pad_right(), 0, &w->pad_right, "pad_right is out of range"},
+  };
+  for (const auto& row : rows) {
+    QRT_TRY(in_range(row.value, row.least, kMaxWindow, 162, row.what));
+    *row.out = row.value;
+  }
+  return {};
+}
+
+Status read_epilogue(Reader& r, const fb::Epilogue* e, uint32_t outputs, Epilogue* out) {
+  out->clamp = {Activation::none, -FLT_MAX, FLT_MAX};
+  if (e == nullptr) return {};
+  QRT_TRY(fill_constant(r, e->scale(), &out->scale));
+  QRT_TRY(fill_constant(r, e->bias(), &out->bias));
+  if (out->scale.present())
+    QRT_TRY(
+        equal(out->scale.count, outputs, 164, "the epilogue's scales do not count the outputs"));
+  if (out->bias.present())
+    QRT_TRY(equal(out->bias.count, outputs, 164, "the epilogue's biases do not count the outputs"));
+  out->residual = e->residual();
+  return read_clamp(*e, &out->clamp);
+}
+
+Status find_weights(const Reader& r, uint32_t index, const Weights** out) {
+  if (index >= r.model.weights.size()) {
+    return Status(kBadModel, 111, "the index of the weights is out of range")
+        .at_most(index, static_cast<int64_t>(r.model.weights.size()) - 1);
+  }
+  *out = &r.model.weights[index];
+  return {};
+}
+
+Status read_options(Reader& r, const fb::Conv2d& o, const Node&, Conv2dAttr& a) {
+  QRT_TRY(find_weights(r, o.weights(), &a.weights));
+  QRT_TRY(read_window(o, &a.window));
+  QRT_TRY(in_range(o.groups(), 1, a.weights->outputs, 163, "groups are out of range"));
+  a.groups = o.groups();
+  QRT_REQUIRE(a.weights->outputs % a.groups == 0, kBadModel, 163,
+              "the outputs are not a multiple of the groups");
+  QRT_REQUIRE(
+      a.weights->order != InputOrder::linear || (a.window.kernel_h == 1 && a.window.kernel_w == 1),
+      kBadModel, 162, "a window larger than 1 x 1 needs an input order other than linear");
+  return read_epilogue(r, o.epilogue(), a.weights->outputs, &a.epilogue);
+}
+
+Status read_options(Reader& r, const fb::Linear& o, const Node&, LinearAttr& a) {
+  QRT_TRY(find_weights(r, o.weights(), &a.weights));
+  return read_epilogue(r, o.epilogue(), a.weights->outputs, &a.epilogue);
+}
+
+// A global pool's window is its input: said here, so that operators need not ask.
+Status global_window(const Reader& r, const fb::Pool2d& o, const Node& node, Window* w) {
+  const Shape& in = r.model.tensors[node.inputs[0]].shape;
+  if (in.rank != 4) return equal(in.rank, 4, 182, "the input's rank does not suit the operator");
+  QRT_REQUIRE(
+      (o.kernel_h() == 0 && o.kernel_w() == 0) || (static_cast<int64_t>(o.kernel_h()) == in[1] &&
+                                                   static_cast<int64_t>(o.kernel_w()) == in[2]),
+      kBadModel, 162, "a global pool's kernel is neither 0 x 0 nor the size of its input");
+  QRT_REQUIRE(o.pad_top() == 0 && o.pad_left() == 0 && o.pad_bottom() == 0 && o.pad_right() == 0,
+              kBadModel, 162, "a global pool has padding");
+  *w = {static_cast<uint32_t>(in[1]), static_cast<uint32_t>(in[2]), 1, 1, 1, 1, 0, 0, 0, 0};
+  return {};
+}
+
+Status read_options(Reader& r, const fb::Pool2d& o, const Node& node, Pool2dAttr& a) {
+  QRT_TRY(read_enum(o.mode(), &a.mode, "the pooling mode is unknown"));
+  a.count_include_pad = o.count_include_pad();
+  a.is_global = o.is_global();
+  if (a.is_global) return global_window(r, o, node, &a.window);
+  QRT_TRY(read_window(o, &a.window));
+  const Window& w = a.window;
+  const uint64_t reach_h = uint64_t{w.kernel_h - 1} * w.dilation_h;
+  const uint64_t reach_w = uint64_t{w.kernel_w - 1} * w.dilation_w;
+  QRT_REQUIRE(w.pad_top <= reach_h && w.pad_bottom <= reach_h && w.pad_left <= reach_w &&
+                  w.pad_right <= reach_w,
+              kBadModel, 162, "a pool's padding is as wide as its window");
+  return {};
+}
+
+Status read_options(Reader&, const fb::Binary& o, const Node&, BinaryAttr& a) {
+  QRT_TRY(read_enum(o.op(), &a.op, "the binary operation is unknown"));
+  return read_clamp(o, &a.clamp);
+}
+
+Status read_options(Reader&, const fb::Unary& o, const Node&, UnaryAttr& a) {
+  QRT_TRY(read_enum(o.op(), &a.op, "the unary operation is unknown"));
+  QRT_TRY(check_finite_value(o.alpha(), "alpha is not finite"));
+  QRT_TRY(check_finite_value(o.beta(), "beta is not finite"));
+  QRT_REQUIRE(a.op != UnaryOp::clamp || o.alpha() <= o.beta(), kBadModel, 165,
+              "the clamp's bounds are not finite and in order");
+  a.alpha = o.alpha();
+  a.beta = o.beta();
+  return {};
+}
+
+Status read_options(Reader& r, const fb::Affine1& o, const Node&, AffineAttr& a) {
+  QRT_TRY(fill_constant(r, o.scale(), &a.scale));
+  QRT_TRY(fill_constant(r, o.bias(), &a.bias));
+  QRT_TRY(equal(a.bias.count, a.scale.count, 164, "scale and bias have different lengths"));
+  return read_clamp(o, &a.clamp);
+}
+
+int32_t input_rank(const Reader& r, const Node& node) {
+  return r.model.tensors[node.inputs[0]].shape.rank;
+}
+
+Status read_axis(const Reader& r, const Node& node, int32_t axis, int32_t* out) {
+  const int32_t rank = input_rank(r, node);
+  QRT_TRY(in_range(axis, -rank, rank - 1, 166, "the axis is out of range"));
+  *out = axis < 0 ? axis + rank : axis;
+  return {};
+}
+
+Status read_options(Reader& r, const fb::Softmax& o, const Node& node, SoftmaxAttr& a) {
+  a.log = o.log();
+  return read_axis(r, node, o.axis(), &a.axis);
+}
+
+Status read_options(Reader& r, const fb::Concat& o, const Node& node, ConcatAttr& a) {
+  return read_axis(r, node, o.axis(), &a.axis);
+}
+
+Status read_options(Reader& r, const fb::Transpose& o, const Node& node, TransposeAttr& a) {
+  const int32_t rank = input_rank(r, node);
+  QRT_TRY(equal(o.perm()->size(), rank, 166, "the permutation's length is not the input's rank"));
+  uint32_t seen = 0;
+  for (int32_t i = 0; i < rank; ++i) {
+    const int32_t from = o.perm()->Get(static_cast<uint32_t>(i));
+    QRT_TRY(in_range(from, 0, rank - 1, 166, "an axis of the permutation is out of range"));
+    a.perm[i] = from;
+    seen |= 1u << from;
+  }
+  QRT_REQUIRE(seen == (1u << rank) - 1, kBadModel, 166, "the permutation repeats an axis");
+  return {};
+}
+
+Status read_options(Reader& r, const fb::Pad& o, const Node& node, PadAttr& a) {
+  QRT_TRY(read_enum(o.mode(), &a.mode, "the padding mode is unknown"));
+  QRT_TRY(check_finite_value(o.value(), "the padding value is not finite"));
+  a.value = o.value();
+  const Shape& in = r.model.tensors[node.inputs[0]].shape;
+  QRT_TRY(equal(o.before()->size(), in.rank, 166, "`before` does not count the input's axes"));
+  QRT_TRY(equal(o.after()->size(), in.rank, 166, "`after` does not count the input's axes"));
+  for (int32_t i = 0; i < in.rank; ++i) {
+    a.before[i] = o.before()->Get(static_cast<uint32_t>(i));
+    a.after[i] = o.after()->Get(static_cast<uint32_t>(i));
+    // Reflection repeats no edge: an axis of n elements has n - 1 to give.
+    const int64_t most = a.mode == PadMode::reflect ? in[i] - 1 : layout::kMaxDim;
+    QRT_TRY(in_range(a.before[i], 0, most, 166, "padding before an axis is out of range"));
+    QRT_TRY(in_range(a.after[i], 0, most, 166, "padding after an axis is out of range"));
+  }
+  return {};
+}
+
+template <class Attr, class Table>
+Status read_attr(Reader& r, const Table* table, const Node& node, const Attr** out) {
+  QRT_REQUIRE(table != nullptr, kBadModel, 161, "the operator lacks the options of its kind");
+  Attr* attr = r.keep.make<Attr>();
+  if (attr == nullptr) return out_of_memory();
+  QRT_TRY(read_options(r, *table, node, *attr));
+  *out = attr;
+  return {};
+}
+
+// One options table at most, and it belongs to the kind.
+Status check_tables(const fb::Operator& o) {
+  const void* tables[kOpKinds] = {o.conv2d(),    o.linear(), o.pool2d(),  o.binary(),
+                                  o.unary(),     o.affine(), o.softmax(), o.concat(),
+                                  o.transpose(), nullptr,    o.pad()};
+  for (int i = 0; i < kOpKinds; ++i) {
+    QRT_REQUIRE(tables[i] == nullptr || i == static_cast<int>(o.kind()), kBadModel, 161,
+                "the operator holds options of another kind");
+  }
+  return {};
+}
+
+Status read_indices(const Reader& r, const flatbuffers::Vector<uint32_t>& v, int64_t least,
+                    int64_t most, const char* what, Span<const uint32_t>* out) {
+  QRT_TRY(in_range(v.size(), least, most, 160, what));
+  *out = {v.data(), v.size()};
+  for (const uint32_t tensor : *out) {
+    QRT_TRY(in_range(tensor, 0, static_cast<int64_t>(r.model.tensors.size()) - 1, 111,
+                     "a tensor's index is out of range"));
+  }
+  return {};
+}
+
+Status read_attrs(Reader& r, const fb::Operator& o, Node& node) {
+  switch (node.kind) {
+    case OpKind::conv2d:
+      return read_attr(r, o.conv2d(), node, &node.conv2d);
+    case OpKind::linear:
+      return read_attr(r, o.linear(), node, &node.linear);
+    case OpKind::pool2d:
+      return read_attr(r, o.pool2d(), node, &node.pool2d);
+    case OpKind::binary:
+      return read_attr(r, o.binary(), node, &node.binary);
+    case OpKind::unary:
+      return read_attr(r, o.unary(), node, &node.unary);
+    case OpKind::affine:
+      return read_attr(r, o.affine(), node, &node.affine);
+    case OpKind::softmax:
+      return read_attr(r, o.softmax(), node, &node.softmax);
+    case OpKind::concat:
+      return read_attr(r, o.concat(), node, &node.concat);
+    case OpKind::transpose:
+      return read_attr(r, o.transpose(), node, &node.transpose);
+    case OpKind::pad:
+      return read_attr(r, o.pad(), node, &node.pad);
+    case OpKind::reshape:
+      return {};
+  }
+  return {};
+}
+
+Status read_node(Reader& r, const fb::Operator& o, Node& node) {
+  QRT_TRY(read_enum(o.kind(), &node.kind, "the operator's kind is unknown"));
+  QRT_TRY(check_tables(o));
+  int64_t least = 1, most = 1;
+  if (node.kind == OpKind::concat) most = kMaxArity;
+  if (node.kind == OpKind::binary) least = most = 2;
+  if (node.kind == OpKind::conv2d || node.kind == OpKind::linear) most = 2;
+  QRT_TRY(read_indices(r, *o.inputs(), least, most, "the number of inputs is out of range",
+                       &node.inputs));
+  QRT_TRY(
+      read_indices(r, *o.outputs(), 1, 1, "the number of outputs is out of range", &node.outputs));
+  QRT_TRY(read_attrs(r, o, node));
+  bool residual = false;
+  if (node.kind == OpKind::conv2d) residual = node.conv2d->epilogue.residual;
+  if (node.kind == OpKind::linear) residual = node.linear->epilogue.residual;
+  if (most == 2 && least == 1) {
+    QRT_TRY(equal(static_cast<int64_t>(node.inputs.size()), residual ? 2 : 1, 160,
+                  "the number of inputs does not fit the epilogue's residual"));
+  }
+  return {};
+}
+
+}  // namespace
+
+Status read_nodes(Reader& r) {
+  for (uint32_t i = 0; i < r.model.nodes.size(); ++i) {
+    auto& node = const_cast<Node&>(r.model.nodes[i]);  // ours until open_model() returns
+    QRT_TRY(read_node(r, *r.root.operators()->Get(i), node).at(Where::op, i));
+  }
+  return {};
+}
+
+}  // namespace qrt

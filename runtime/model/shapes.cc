@@ -1,0 +1,191 @@
+// Dimensions here are 64-bit: a file's are at most 2^24 and a batch as much, so
+// no sum or product of two below overflows; products of more go through
+// CheckedSize.
+#include "runtime/model/shapes.h"
+
+#include "runtime/base/checked.h"
+
+namespace qrt {
+namespace {
+
+constexpr Code kBad = Code::invalid_model;
+
+struct LongShape {
+  int32_t rank = 0;
+  int64_t dim[kMaxRank] = {};
+};
+
+LongShape at_batch(const TensorInfo& t, int64_t batch) {
+  LongShape s;
+  s.rank = t.shape.rank;
+  for (int i = 0; i < s.rank; ++i) s.dim[i] = t.shape[i];
+  if (t.batched) s.dim[0] *= batch;
+  return s;
+}
+
+Status same_shape(const LongShape& found, const LongShape& wanted, const char* what) {
+  if (found.rank != wanted.rank)
+    return Status(kBad, 180, "the output's rank is not what the inputs give")
+        .values(found.rank, wanted.rank);
+  for (int i = 0; i < found.rank; ++i)
+    if (found.dim[i] != wanted.dim[i])
+      return Status(kBad, 180, what).values(found.dim[i], wanted.dim[i]);
+  return {};
+}
+
+Status need_rank(const LongShape& s, int32_t rank) {
+  if (s.rank != rank)
+    return Status(kBad, 182, "the input's rank does not suit the operator").values(s.rank, rank);
+  return {};
+}
+
+// floor((in + pads - reach) / stride) + 1, where a window reaches over (kernel - 1) * dilation + 1.
+Status window_out(int64_t in, int64_t pads, int64_t kernel, int64_t dilation, int64_t stride,
+                  int64_t* out) {
+  const int64_t reach = (kernel - 1) * dilation + 1;
+  if (in + pads < reach)
+    return Status(kBad, 182, "the window is larger than the padded input")
+        .at_most(reach, in + pads);
+  *out = (in + pads - reach) / stride + 1;
+  return {};
+}
+
+Status windows_out(const LongShape& in, const Window& w, LongShape* out) {
+  QRT_TRY(need_rank(in, 4));
+  *out = in;
+  QRT_TRY(window_out(in.dim[1], int64_t{w.pad_top} + w.pad_bottom, w.kernel_h, w.dilation_h,
+                     w.stride_h, &out->dim[1]));
+  return window_out(in.dim[2], int64_t{w.pad_left} + w.pad_right, w.kernel_w, w.dilation_w,
+                    w.stride_w, &out->dim[2]);
+}
+
+Status conv_out(const LongShape& in, const Conv2dAttr& a, LongShape* out) {
+  QRT_TRY(windows_out(in, a.window, out));
+  const int64_t channels = in.dim[3];
+  if (channels % a.groups != 0)
+    return Status(kBad, 163, "the input channels are not a multiple of the groups");
+  const int64_t inputs = channels / a.groups * a.window.kernel_h * a.window.kernel_w;
+  if (inputs != a.weights->inputs) {
+    return Status(kBad, 183, "the weights' inputs are not kernel_h x kernel_w x channels / groups")
+        .values(a.weights->inputs, inputs);
+  }
+  out->dim[3] = a.weights->outputs;
+  return {};
+}
+
+Status linear_out(const LongShape& in, const LinearAttr& a, LongShape* out) {
+  if (in.rank < 1) return need_rank(in, 2);
+  if (in.dim[in.rank - 1] != a.weights->inputs) {
+    return Status(kBad, 183, "the weights' inputs are not the input's last dimension")
+        .values(a.weights->inputs, in.dim[in.rank - 1]);
+  }
+  *out = in;
+  out->dim[in.rank - 1] = a.weights->outputs;
+  return {};
+}
+
+// NumPy: shapes are aligned at their last axes; 1 stretches.
+Status broadcast(const LongShape& a, const LongShape& b, LongShape* out) {
+  out->rank = a.rank > b.rank ? a.rank : b.rank;
+  for (int i = 1; i <= out->rank; ++i) {
+    const int64_t x = i <= a.rank ? a.dim[a.rank - i] : 1;
+    const int64_t y = i <= b.rank ? b.dim[b.rank - i] : 1;
+    if (x != y && x != 1 && y != 1)
+      return Status(kBad, 182, "the inputs' shapes do not broadcast").values(x, y);
+    out->dim[out->rank - i] = x == 1 ? y : x;
+  }
+  return {};
+}
+
+Status concat_out(const Model& m, const Node& node, int64_t batch, LongShape* out) {
+  const auto axis = node.concat->axis;
+  for (size_t i = 1; i < node.inputs.size(); ++i) {
+    const LongShape next = at_batch(m.tensors[node.inputs[i]], batch);
+    QRT_TRY(need_rank(next, out->rank));
+    for (int k = 0; k < out->rank; ++k) {
+      if (k != axis && next.dim[k] != out->dim[k])
+        return Status(kBad, 182, "the inputs' shapes do not join").values(next.dim[k], out->dim[k]);
+    }
+    out->dim[axis] += next.dim[axis];  // at most 4096 addends below 2^49
+  }
+  return {};
+}
+
+Status reshape_out(const LongShape& in, const LongShape& claimed, LongShape* out) {
+  CheckedSize from(1), to(1);
+  for (int i = 0; i < in.rank; ++i) from = from * static_cast<uint64_t>(in.dim[i]);
+  for (int i = 0; i < claimed.rank; ++i) to = to * static_cast<uint64_t>(claimed.dim[i]);
+  // 64 bits on every machine: the batch tried here is larger than any that fits a 32-bit one.
+  if (!from.get64() || !to.get64() || *from.get64() != *to.get64()) {
+    return Status(kBad, 180, "a reshape's output has another number of elements than its input");
+  }
+  *out = claimed;
+  return {};
+}
+
+Status output_shape(const Model& m, const Node& node, int64_t batch, LongShape* out) {
+  const LongShape in = at_batch(m.tensors[node.inputs[0]], batch);
+  *out = in;
+  switch (node.kind) {
+    case OpKind::conv2d:
+      return conv_out(in, *node.conv2d, out);
+    case OpKind::linear:
+      return linear_out(in, *node.linear, out);
+    case OpKind::pool2d:
+      return windows_out(in, node.pool2d->window, out);
+    case OpKind::binary:
+      return broadcast(in, at_batch(m.tensors[node.inputs[1]], batch), out);
+    case OpKind::unary:
+    case OpKind::softmax:
+      return {};
+    case OpKind::affine:
+      if (in.rank < 1) return need_rank(in, 2);
+      if (in.dim[in.rank - 1] != node.affine->scale.count) {
+        return Status(kBad, 164, "the scales do not count the input's last dimension")
+            .values(node.affine->scale.count, in.dim[in.rank - 1]);
+      }
+      return {};
+    case OpKind::concat:
+      return concat_out(m, node, batch, out);
+    case OpKind::transpose:
+      for (int i = 0; i < in.rank; ++i) out->dim[i] = in.dim[node.transpose->perm[i]];
+      return {};
+    case OpKind::reshape:
+      return reshape_out(in, at_batch(m.tensors[node.outputs[0]], batch), out);
+    case OpKind::pad:
+      for (int i = 0; i < in.rank; ++i)
+        out->dim[i] += int64_t{node.pad->before[i]} + node.pad->after[i];
+      return {};
+  }
+  return {};
+}
+
+// Arithmetic is in f32; what only moves elements takes any type.
+Status check_types(const Model& m, const Node& node) {
+  const DType out = m.tensors[node.outputs[0]].dtype;
+  const bool moves = node.kind == OpKind::concat || node.kind == OpKind::transpose ||
+                     node.kind == OpKind::reshape || node.kind == OpKind::pad;
+  for (const uint32_t t : node.inputs) {
+    QRT_REQUIRE(m.tensors[t].dtype == out, kBad, 181,
+                "the operator's inputs and output differ in element type");
+  }
+  QRT_REQUIRE(moves || out == DType::f32, kBad, 181, "the operator computes in f32 only");
+  return {};
+}
+
+}  // namespace
+
+Status check_node_shapes(const Model& m, const Node& node, int64_t batch) {
+  QRT_TRY(check_types(m, node));
+  LongShape wanted;
+  QRT_TRY(output_shape(m, node, batch, &wanted));
+  const LongShape found = at_batch(m.tensors[node.outputs[0]], batch);
+  QRT_TRY(same_shape(found, wanted, "the output's shape is not what the inputs give"));
+  const bool residual = (node.kind == OpKind::conv2d && node.conv2d->epilogue.residual) ||
+                        (node.kind == OpKind::linear && node.linear->epilogue.residual);
+  if (!residual) return {};
+  return same_shape(at_batch(m.tensors[node.inputs[1]], batch), wanted,
+                    "the residual's shape is not the output's");
+}
+
+}  // namespace qrt

@@ -1,0 +1,200 @@
+#include "runtime/ops/codebook_layer.h"
+
+#include <cstdio>
+#include <cstring>
+#include <limits>
+
+#include "runtime/base/checked.h"
+#include "schema/layout.h"
+
+namespace qrt {
+namespace {
+
+namespace cb = kernels::codebook;
+
+// An epilogue constant as f32, one value per output. One value stands for all.
+Status widen_constant(const Constant& c, size_t outputs, Arena& keep, const float** out) {
+  *out = nullptr;
+  if (!c.present()) return {};
+  if (c.count != outputs && c.count != 1)
+    return Status(Code::invalid_model, 333, "a scale or bias has a wrong number of values")
+        .values(c.count, static_cast<int64_t>(outputs));
+  Span<float> values = keep.array<float>(outputs);
+  QRT_REQUIRE(values.size() == outputs, Code::out_of_memory, 334, "out of memory");
+  for (size_t n = 0; n < outputs; ++n)
+    values[n] = read_constant(c, c.count == 1 ? 0 : static_cast<uint32_t>(n));
+  *out = values.data();
+  return {};
+}
+
+// Moves entries of `dim` floats that end the table apart to `stride`, zeros between.
+// In ascending order no entry is overwritten before it is moved: entry i ends at
+// (i + 1) * stride <= count * (stride - dim) + (i + 1) * dim, where entry i + 1 starts.
+void spread(float* to, const float* from, size_t count, size_t dim, size_t stride) {
+  for (size_t i = 0; i < count; ++i, to += stride, from += dim) {
+    std::memmove(to, from, dim * sizeof(float));
+    for (size_t t = dim; t < stride; ++t) to[t] = 0;
+  }
+}
+
+// One (scope, book): `count` entries of the file to 2^bits of the table.
+void widen_book(const CodebookLayer& layer, size_t first_entry, float* to) {
+  const CodebookWeights& w = layer.weights->codebook;
+  const size_t count = w.count, dim = w.dim, stride = layer.entry_stride, n = count * dim;
+  float* from = to + count * (stride - dim);
+  const uint8_t* bytes = w.entries.data() + first_entry * dim * size_of(w.entry);
+  if (w.entry == DType::f16) {
+    layer.kit->run->widen({reinterpret_cast<const uint16_t*>(bytes), n, from});
+  } else if (w.entry == DType::f32) {
+    std::memcpy(from, bytes, n * sizeof(float));
+  } else {
+    for (size_t i = 0; i < count; ++i) {
+      const float scale = read_constant(w.entry_scales, static_cast<uint32_t>(first_entry + i));
+      for (size_t t = 0; t < dim; ++t)
+        from[i * dim + t] = scale * static_cast<float>(static_cast<int8_t>(bytes[i * dim + t]));
+    }
+  }
+  if (stride != dim) spread(to, from, count, dim, stride);
+  std::memset(to + count * stride, 0,
+              ((size_t{1} << w.code_bits) - count) * stride * sizeof(float));
+}
+
+}  // namespace
+
+Status CodebookLayer::derive() {
+  const Weights& w = *weights;
+  const CodebookWeights& c = w.codebook;
+  if (w.encoding != Encoding::codebook || w.numerics != Numerics::f32)
+    return Status(Code::unsupported, 330, "codebook layers are computed with f32 numerics only")
+        .next("convert the model again with --numerics f32");
+  QRT_REQUIRE(c.books >= 1 && c.books <= cb::kMaxBooks && c.dim >= 1 && c.count >= 1 &&
+                  c.code_bits == layout::code_bits(c.count) && c.code_bits <= 16,
+              Code::invalid_model, 336, "the codebook's fields contradict each other");
+  outputs = w.outputs, inputs = w.inputs;
+  const uint64_t window_taps = uint64_t{window.kernel_h} * window.kernel_w;
+  QRT_REQUIRE(outputs > 0 && inputs > 0 && window_taps <= inputs && outputs % groups == 0,
+              Code::invalid_model, 331, "the weights do not fit the kernel window or the groups");
+  taps = static_cast<size_t>(window_taps);
+  QRT_REQUIRE(inputs % taps == 0, Code::invalid_model, 331,
+              "the weights do not fit the kernel window or the groups");
+  channels = inputs / taps, group_outputs = outputs / groups;
+  interleaved = w.order == InputOrder::cin_kh_kw && taps > 1;
+  blocks = static_cast<size_t>(layout::codebook_blocks(inputs, c.dim));
+  scopes = c.scope_rows == 0 ? 1 : (outputs + c.scope_rows - 1) / c.scope_rows;
+  entry_stride = (size_t{c.dim} + 3) / 4 * 4;
+  const auto m = (CheckedSize(batch) * out_h * out_w).get();
+  const auto table =
+      (CheckedSize(scopes) * c.books * (uint64_t{1} << c.code_bits) * entry_stride)
+          .get(UINT32_MAX < SIZE_MAX / sizeof(float) ? UINT32_MAX : SIZE_MAX / sizeof(float));
+  QRT_REQUIRE(m && table, Code::out_of_memory, 334, "the layer is too large for this machine");
+  rows = *m, table_floats = *table;
+  const auto codes =
+      (CheckedSize(c.books) * blocks * layout::codebook_row_bytes(outputs, c.code_bits)).get();
+  const auto entries = (CheckedSize(scopes) * c.books * c.count * c.dim * size_of(c.entry)).get();
+  QRT_REQUIRE(codes && entries && c.codes.size() >= *codes && c.entries.size() >= *entries &&
+                  (c.entry != DType::i8 || c.entry_scales.count == scopes * c.books * c.count),
+              Code::invalid_model, 336, "the codebook's buffers are smaller than its fields say");
+  return {};
+}
+
+bool CodebookLayer::rows_in_place() const {
+  return taps == 1 && window.stride_h == 1 && window.stride_w == 1 && in_h == out_h &&
+         in_w == out_w && window.pad_top == 0 && window.pad_left == 0;
+}
+
+cb::Finish CodebookLayer::finish_at(const RunContext& context, size_t row, size_t output) const {
+  cb::Finish f{};
+  f.scale = scale ? scale + output : nullptr;
+  f.bias = bias ? bias + output : nullptr;
+  f.residual = residual ? context.in[1].as<float>() + row * outputs + output : nullptr;
+  f.residual_stride = outputs;
+  f.min = min, f.max = max;
+  return f;
+}
+
+cb::Source widen_entries(const CodebookLayer& layer, float* table) {
+  const CodebookWeights& w = layer.weights->codebook;
+  cb::Source s{};
+  s.codes = w.codes.data(), s.codes_end = w.codes.end();
+  s.row_bytes = static_cast<size_t>(layout::codebook_row_bytes(layer.outputs, w.code_bits));
+  s.book_bytes = s.row_bytes * layer.blocks;
+  s.entries = table;
+  s.entry_stride = layer.entry_stride;
+  s.book_stride = layer.entry_stride << w.code_bits;
+  s.scope_stride = s.book_stride * w.books;
+  s.scope_rows = w.scope_rows;
+  s.bits = w.code_bits, s.books = w.books, s.dim = w.dim;
+  for (size_t i = 0; i < layer.scopes * w.books; ++i)
+    widen_book(layer, i * w.count, table + i * s.book_stride);
+  return s;
+}
+
+cb::CostShape codebook_cost_shape(const CodebookLayer& layer) {
+  const CodebookWeights& w = layer.weights->codebook;
+  cb::CostShape s{};
+  s.rows = layer.rows, s.outputs = layer.group_outputs, s.inputs = layer.inputs;
+  s.groups = layer.groups, s.blocks = layer.blocks;
+  s.entries = layer.table_floats / layer.entry_stride;
+  s.bits = w.code_bits, s.books = w.books, s.dim = w.dim;
+  s.gathers = !layer.rows_in_place();
+  s.threads = layer.threads;
+  return s;
+}
+
+Status CodebookOp::prepare(const Node& node, PrepareContext& context) {
+  Epilogue epilogue;
+  layer_ = {};
+  QRT_TRY(describe(node, context, layer_, epilogue));
+  for (const ConstTensorView& t : context.in)
+    QRT_REQUIRE(t.dtype == DType::f32, Code::unsupported, 335, "a codebook layer needs f32 inputs");
+  QRT_REQUIRE(context.out[0].dtype == DType::f32, Code::unsupported, 335,
+              "a codebook layer needs an f32 output");
+  layer_.residual = epilogue.residual;
+  if (epilogue.residual)
+    QRT_REQUIRE(context.in.size() >= 2 && context.in[1].shape == context.out[0].shape,
+                Code::invalid_model, 332, "the residual input must have the output's shape");
+  QRT_TRY(widen_constant(epilogue.scale, layer_.outputs, context.keep, &layer_.scale));
+  QRT_TRY(widen_constant(epilogue.bias, layer_.outputs, context.keep, &layer_.bias));
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const bool clamps = epilogue.clamp.activation == Activation::clamp;
+  layer_.min = clamps ? epilogue.clamp.min : -kInfinity;
+  layer_.max = clamps ? epilogue.clamp.max : kInfinity;
+  layer_.isa = context.isa;
+  layer_.kit = &kernels::select(cb::kKits, context.isa);
+  layer_.threads = context.threads.count();
+  return choose(context);
+}
+
+Status CodebookOp::choose(PrepareContext& context) {
+  using Factory = CodebookStrategy*(Arena&);
+  constexpr Factory* kStrategies[] = {make_decode_strategy, make_winograd_strategy,
+                                      make_lookup_strategy, make_dot_strategy};
+  CodebookStrategy *best = nullptr, *forced = nullptr;
+  float best_ns = 0;
+  size_t used = 0;
+  auto note = [&](const char* format, const char* name, double value) {
+    const int n = std::snprintf(choice_ + used, sizeof choice_ - used, format, name, value);
+    if (n > 0)
+      used = used + static_cast<size_t>(n) < sizeof choice_ ? used + static_cast<size_t>(n)
+                                                            : sizeof choice_ - 1;
+  };
+  // Compared for one thread: strategies round differently, and results must not
+  // depend on the number of threads.
+  CodebookLayer alone = layer_;
+  alone.threads = 1;
+  for (Factory* factory : kStrategies) {
+    CodebookStrategy* s = factory(context.keep);
+    QRT_REQUIRE(s != nullptr, Code::out_of_memory, 334, "out of memory");
+    const float ns = s->cost_ns(alone);
+    if (ns < 0) continue;
+    note(used ? ", %s %.1f us" : "%s %.1f us", s->name(), static_cast<double>(ns) / 1000);
+    if (context.strategy && std::strcmp(context.strategy, s->name()) == 0) forced = s;
+    if (best == nullptr || ns < best_ns) best = s, best_ns = ns;
+  }
+  if (forced) note(" (%s forced)", forced->name(), 0);
+  if (context.strategy && !forced) note(" (%s cannot compute this layer)", context.strategy, 0);
+  strategy_ = forced ? forced : best;
+  return strategy_->prepare(layer_, context);
+}
+
+}  // namespace qrt

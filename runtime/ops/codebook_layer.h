@@ -1,0 +1,106 @@
+// What every codebook layer has in common: a convolution or a linear layer seen
+// as y[rows][outputs] = finish(x[rows][inputs] * W^T), its codes in the file, and
+// the strategies that can compute it. codebook_conv2d.cc and codebook_linear.cc
+// fill a CodebookLayer; CodebookOp chooses a strategy for it by predicted time.
+#ifndef QRT_RUNTIME_OPS_CODEBOOK_LAYER_H_
+#define QRT_RUNTIME_OPS_CODEBOOK_LAYER_H_
+
+#include <cstddef>
+
+#include "kernels/codebook/cost.h"
+#include "runtime/ops/op.h"
+
+namespace qrt {
+
+// One row is one output position. A linear layer is a window of one tap on an
+// image of one pixel, `batch` of them.
+struct CodebookLayer {
+  const Weights* weights = nullptr;
+  size_t batch = 1, in_h = 1, in_w = 1, out_h = 1, out_w = 1;
+  Window window{1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
+  size_t groups = 1;
+  // Derived by derive().
+  size_t rows = 0, outputs = 0, inputs = 0;  // M, N (all groups), K (of one group)
+  size_t group_outputs = 0, channels = 0;    // of one group; inputs = taps * channels
+  size_t taps = 1;
+  bool interleaved = false;  // input k is channel k / taps, tap k % taps; else tap k / channels
+  size_t blocks = 0, scopes = 1;
+  size_t entry_stride = 0;  // floats of a widened entry
+  size_t table_floats = 0;  // of all widened entries
+
+  // Epilogue, widened to f32 in prepare().
+  const float* scale = nullptr;
+  const float* bias = nullptr;
+  bool residual = false;
+  float min = 0, max = 0;
+
+  kernels::IsaSet isa = 0;
+  const kernels::Kernel<const kernels::codebook::Kit>* kit = nullptr;
+  size_t threads = 1;
+
+  Status derive();
+  // True where the rows of x lie in memory as gather_rows() would write them.
+  bool rows_in_place() const;
+  kernels::codebook::Finish finish_at(const RunContext&, size_t row, size_t output) const;
+};
+
+// Widens the entries of the file into `table` (table_floats, 64-byte aligned) and
+// describes codes and entries to the kernels. Part of every run: nothing is kept.
+kernels::codebook::Source widen_entries(const CodebookLayer&, float* table);
+
+// Writes inputs [k0, k1) of rows row0 ... of one group to dst[rows][stride]; pixels
+// outside the image are zeros. Interleaved layers come tap after tap, [tap][channel],
+// and k0, k1 must be multiples of taps.
+struct RowRange {
+  size_t group, row0, rows, k0, k1;
+};
+void gather_rows(const CodebookLayer&, const float* x, const RowRange&, float* dst, size_t stride);
+
+kernels::codebook::CostShape codebook_cost_shape(const CodebookLayer&);
+
+// Inputs that a strategy takes at a time: about `most` or less, in whole blocks and,
+// where interleaved, whole channels; at most layer.inputs.
+size_t codebook_step(const CodebookLayer&, size_t most);
+
+// A way to compute a layer. cost_ns() is asked first; the chosen one is prepared.
+class CodebookStrategy {
+ public:
+  virtual ~CodebookStrategy() = default;
+  virtual const char* name() const = 0;  // what PrepareContext::strategy forces
+  // Predicted nanoseconds of one run; negative: cannot compute this layer.
+  virtual float cost_ns(const CodebookLayer&) const = 0;
+  virtual Status prepare(const CodebookLayer&, PrepareContext&) = 0;
+  virtual Status run(const CodebookLayer&, const RunContext&) const = 0;
+  virtual const char* kernel_name() const = 0;
+};
+
+// Placed in `keep`; null: out of memory. Strategies own nothing that needs a destructor.
+CodebookStrategy* make_decode_strategy(Arena& keep);
+CodebookStrategy* make_dot_strategy(Arena& keep);
+CodebookStrategy* make_lookup_strategy(Arena& keep);
+CodebookStrategy* make_winograd_strategy(Arena& keep);
+
+class CodebookOp : public Op {
+ public:
+  Status prepare(const Node&, PrepareContext&) final;
+  Status run(const RunContext& context) const final { return strategy_->run(layer_, context); }
+  const char* kernel_name() const final { return strategy_ ? strategy_->kernel_name() : ""; }
+  const char* choice() const final { return choice_; }
+
+ protected:
+  // Fills the geometry from the node's attributes and the shapes of the session.
+  virtual Status describe(const Node&, const PrepareContext&, CodebookLayer&, Epilogue&) = 0;
+
+ private:
+  Status choose(PrepareContext&);
+  CodebookLayer layer_;
+  CodebookStrategy* strategy_ = nullptr;
+  char choice_[192] = "";
+};
+
+Op* make_codebook_conv2d(Arena& keep);
+Op* make_codebook_linear(Arena& keep);
+
+}  // namespace qrt
+
+#endif  // QRT_RUNTIME_OPS_CODEBOOK_LAYER_H_

@@ -1,0 +1,73 @@
+// Rows of ops.inc to a constant table, and the choice among them.
+#include "runtime/ops/decode_weights.h"
+#include "runtime/ops/factories.h"
+
+namespace qrt {
+namespace {
+
+enum class WeightRow : uint8_t { none, dense, codebook };
+
+struct OpRow {
+  OpKind kind;
+  WeightRow weights;
+  OpFactory* make;
+};
+
+constexpr OpRow kOps[] = {
+#define QRT_OP(kind, weights, factory) {OpKind::kind, WeightRow::weights, &factory},
+#include "runtime/ops/ops.inc"
+#undef QRT_OP
+};
+
+Status refused(Encoding e) {
+  const char* what = "this build computes no layer of this encoding";
+  switch (e) {
+    case Encoding::dense:
+      what = "this build computes no layer of encoding dense";
+      break;
+    case Encoding::codebook:
+      what = "this build computes no layer of encoding codebook";
+      break;
+    case Encoding::table:
+      what = "this build computes no layer of encoding table";
+      break;
+    case Encoding::affine:
+      what = "this build computes no layer of encoding affine";
+      break;
+    case Encoding::bit_planes:
+      what = "this build computes no layer of encoding bit_planes";
+      break;
+  }
+  return Status(Code::unsupported, 250, what)
+      .next("use a newer libqrt, or convert the layer to dense or codebook weights");
+}
+
+}  // namespace
+
+Expected<Op*> make_op(const Node& node, Mode mode, Arena& keep) {
+  WeightRow want = WeightRow::none;
+  const Weights* weights = weights_of(node);
+  if (weights != nullptr) {
+    const bool is_dense = weights->encoding == Encoding::dense;
+    if (is_dense || (mode == Mode::dense && can_decode(weights->encoding)))
+      want = WeightRow::dense;
+    else if (weights->encoding == Encoding::codebook)
+      want = WeightRow::codebook;
+    else
+      return refused(weights->encoding);
+  }
+  for (const OpRow& row : kOps) {
+    if (row.kind != node.kind || row.weights != want) continue;
+    Op* op = row.make(keep);
+    if (op == nullptr)
+      return Status(Code::out_of_memory, 258, "no memory to prepare an operator")
+          .next("close other sessions, or allow more memory");
+    return op;
+  }
+  if (weights != nullptr) return refused(weights->encoding);
+  return Status(Code::unsupported, 250, "this build has no operator of this kind")
+      .values(static_cast<int64_t>(node.kind), kOpKinds - 1)
+      .next("use a newer libqrt");
+}
+
+}  // namespace qrt

@@ -1,0 +1,66 @@
+// Element types, shapes and borrowed views of tensors. Activations are dense and
+// row-major; images are NHWC inside the engine.
+#ifndef QRT_RUNTIME_TENSOR_TENSOR_H_
+#define QRT_RUNTIME_TENSOR_TENSOR_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "runtime/base/checked.h"
+
+namespace qrt {
+
+enum class DType : uint8_t { f32 = 0, f16 = 1, i8 = 2, u8 = 3, i32 = 4, i64 = 5, boolean = 6 };
+inline constexpr int kDTypes = 7;
+inline constexpr int kMaxRank = 6;
+
+constexpr size_t size_of(DType t) {
+  constexpr size_t bytes[kDTypes] = {4, 2, 1, 1, 4, 8, 1};
+  return bytes[static_cast<size_t>(t)];
+}
+const char* name_of(DType t);
+
+struct Shape {
+  int32_t rank = 0;
+  std::array<int32_t, kMaxRank> dim{};
+
+  int32_t operator[](int i) const { return dim[static_cast<size_t>(i)]; }
+  int32_t& operator[](int i) { return dim[static_cast<size_t>(i)]; }
+  // Number of elements; 1 for rank 0. Shapes of an opened model are known to fit.
+  constexpr CheckedSize elements() const {
+    CheckedSize n(1);
+    for (int i = 0; i < rank; ++i) n = n * static_cast<uint64_t>(dim[static_cast<size_t>(i)]);
+    return n;
+  }
+  bool operator==(const Shape& o) const {
+    if (rank != o.rank) return false;
+    for (int i = 0; i < rank; ++i)
+      if ((*this)[i] != o[i]) return false;
+    return true;
+  }
+  bool operator!=(const Shape& o) const { return !(*this == o); }
+};
+
+// A borrowed window onto contiguous memory that somebody else owns. Copy it freely.
+template <class Byte>  // std::byte or const std::byte
+struct BasicTensorView {
+  Byte* data = nullptr;
+  DType dtype = DType::f32;
+  Shape shape;
+
+  template <class T>
+  auto* as() const {
+    if constexpr (std::is_const_v<Byte>)
+      return reinterpret_cast<const T*>(data);
+    else
+      return reinterpret_cast<T*>(data);
+  }
+};
+using TensorView = BasicTensorView<std::byte>;
+using ConstTensorView = BasicTensorView<const std::byte>;
+
+}  // namespace qrt
+
+#endif  // QRT_RUNTIME_TENSOR_TENSOR_H_
