@@ -1,0 +1,46 @@
+// The pipeline behind qrt-convert: import, checkpoint, passes, method, passes,
+// emit, check, write. Each stage is somebody else's; this is their order.
+#ifndef QRT_CONVERTER_CLI_CONVERT_H_
+#define QRT_CONVERTER_CLI_CONVERT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "converter/cli/options.h"
+#include "converter/emit/emit.h"
+#include "converter/ir/graph.h"
+
+namespace qrt::cli {
+
+// A model on its way: the graph that evaluate() understands (images NCHW) and what is known of it.
+struct Source {
+  ir::Graph graph;
+  std::string model_sha256, weights_sha256;
+  std::vector<std::string> notes;
+};
+
+// Imports, sets a checkpoint's weights (`weights` may be empty) and runs the prepare passes.
+// Throws ToolError with the code of the stage that refused.
+Source load_source(const std::string& model, const std::string& weights,
+                   const std::map<std::string, std::vector<int64_t>>& shapes, bool print_passes);
+
+struct Converted {
+  std::vector<uint8_t> file;
+  emit::SizeReport sizes;
+  double error = 0;                          // of the file's outputs against what the graph means
+  std::vector<std::string> notes, warnings;  // warnings: the model itself looks broken
+};
+
+// Everything but writing. Throws ToolError 482 when libqrt's outputs differ from the graph's.
+Converted convert(const ConvertOptions&);
+
+// convert(), then the file, atomically, then the table.
+int convert_main(const ConvertOptions&);
+
+// The table that qrt-convert prints: layer, shape, encoding, bits per weight, bytes; totals.
+std::string size_table(const emit::SizeReport&);
+
+}  // namespace qrt::cli
+
+#endif  // QRT_CONVERTER_CLI_CONVERT_H_

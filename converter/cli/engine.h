@@ -1,0 +1,28 @@
+// libqrt as the converter's commands use it: a file in memory is opened and run,
+// and its outputs are compared with what the graph means.
+#ifndef QRT_CONVERTER_CLI_ENGINE_H_
+#define QRT_CONVERTER_CLI_ENGINE_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "converter/eval/evaluate.h"
+
+namespace qrt::cli {
+
+// Opens `file` from memory with libqrt and runs it, row by row, on inputs in the order of the
+// file's ports. Throws ToolError with libqrt's own code and message, `where` in front.
+std::vector<eval::Tensor> run_file(std::span<const uint8_t> file, const std::string& where,
+                                   const std::vector<eval::Tensor>& inputs);
+
+// max |got - want| / max |want|; infinite where sizes differ or one is not finite.
+double relative_error(std::span<const float> got, std::span<const float> want);
+
+// The largest relative error over all f32 outputs; integer outputs must be equal.
+double relative_error(const std::vector<eval::Tensor>& got, const std::vector<eval::Tensor>& want);
+
+}  // namespace qrt::cli
+
+#endif  // QRT_CONVERTER_CLI_ENGINE_H_

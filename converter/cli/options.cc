@@ -1,0 +1,152 @@
+// qrt-convert's options, and which of them contradict each other.
+#include "converter/cli/options.h"
+
+#include <CLI/CLI.hpp>
+#include <sstream>
+
+#include "converter/quant/method.h"
+#include "qrt.h"
+#include "runtime/tools/io/arguments.h"
+#include "runtime/tools/io/error.h"
+#include "runtime/tools/io/files.h"
+#include "runtime/tools/io/preprocess.h"
+
+namespace qrt::cli {
+namespace {
+
+using io::ToolError;
+
+[[noreturn]] void refuse(const std::string& what) {
+  throw ToolError(480, "command line: " + what + "; see 'qrt-convert --help'");
+}
+
+// The path of "NAME=PATH" or "PATH".
+std::string path_of(const std::string& text) {
+  return text.substr(text.find('=') + 1);
+}
+
+void check(const ConvertOptions& o) {
+  if (o.output.empty() && !o.dry_run) refuse("no output is named; give -o OUT.qrt or --dry-run");
+  std::vector<std::string> inputs = {o.model, o.weights, o.labels};
+  for (const auto* list : {&o.calibrate, &o.golden})
+    for (const std::string& text : *list) inputs.insert(inputs.end(), {text, path_of(text)});
+  for (const std::string& input : inputs)
+    if (!o.output.empty() && !input.empty() && io::same_file(input, o.output))
+      refuse("-o " + o.output + " would overwrite the input " + input + "; name another file");
+  if (!o.method_options.empty() && o.method.empty())
+    refuse("--pq sets options of --method pq, but no method is chosen; add --method pq");
+  if (!o.preprocess.empty()) io::parse_preprocessing(o.preprocess);
+}
+
+// What shaped the file, in a fixed order and without names of directories: files made by the same
+// options from the same inputs are equal.
+std::string record(const ConvertOptions& o) {
+  std::ostringstream out;
+  const auto add = [&](const std::string& word) {
+    out << (out.tellp() == std::streampos(0) ? "" : " ") << word;
+  };
+  if (!o.method.empty()) add("--method " + o.method);
+  for (const auto& [key, value] : o.method_options) add("--pq " + key + "=" + value);
+  if (!o.method.empty() && !o.calibrate.empty()) add("--calibrate");
+  for (const auto& [name, dims] : o.shapes) {
+    std::string text = "--shape " + name + "=";
+    for (size_t i = 0; i < dims.size(); ++i)
+      text += (i == 0 ? "" : ",") + (dims[i] < 0 ? "N" : std::to_string(dims[i]));
+    add(text);
+  }
+  if (!o.preprocess.empty()) add("--preprocess " + o.preprocess);
+  return out.str();
+}
+
+std::string method_help() {
+  std::string text;
+  for (const quant::Method& m : quant::methods())
+    text += std::string(text.empty() ? "" : "; ") + m.name + ", " + m.summary;
+  return text;
+}
+
+}  // namespace
+
+void add_shape(const std::string& text, std::map<std::string, std::vector<int64_t>>& shapes) {
+  const size_t equals = text.rfind('=');
+  const auto bad = [&](const std::string& why) {
+    throw ToolError(481,
+                    "--shape " + text + ": " + why +
+                        "; write --shape NAME=1,3,224,224, the first dimension N to keep it free");
+  };
+  if (equals == std::string::npos || equals == 0) bad("there is no NAME=");
+  std::vector<int64_t> dims;
+  std::stringstream rest(text.substr(equals + 1));
+  for (std::string word; std::getline(rest, word, ',');) {
+    if (word == "N" && dims.empty()) {
+      dims.push_back(-1);
+      continue;
+    }
+    const bool digits = !word.empty() && word.size() <= 8 &&
+                        word.find_first_not_of("0123456789") == std::string::npos;
+    if (!digits || std::stoll(word) < 1 || std::stoll(word) > (1 << 24))
+      bad("dimension '" + word + "' is not a whole number from 1 to 16777216");
+    dims.push_back(std::stoll(word));
+  }
+  if (dims.empty() || dims.size() > 6) bad("1 to 6 dimensions are needed");
+  if (!shapes.emplace(text.substr(0, equals), dims).second) bad("the name is given twice");
+}
+
+std::map<std::string, std::string> parse_pairs(const char* option,
+                                               const std::vector<std::string>& words) {
+  std::map<std::string, std::string> out;
+  for (const std::string& group : words) {
+    std::stringstream parts(group);
+    for (std::string pair; std::getline(parts, pair, ',');) {
+      const size_t equals = pair.find('=');
+      if (equals == std::string::npos || equals == 0)
+        refuse(std::string(option) + " " + pair + " is not of the form key=value");
+      if (!out.emplace(pair.substr(0, equals), pair.substr(equals + 1)).second)
+        refuse(std::string(option) + " " + pair.substr(0, equals) + " is given twice");
+    }
+  }
+  return out;
+}
+
+bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
+  CLI::App app("qrt-convert: ONNX models and PyTorch checkpoints to .qrt files", "qrt-convert");
+  const uint32_t v = qrt_version();
+  app.set_version_flag("--version", std::to_string(v >> 16) + "." + std::to_string(v >> 8 & 255) +
+                                        "." + std::to_string(v & 255));
+  std::vector<std::string> pq, shapes;
+  app.add_option("model", o.model, "The ONNX model")->required();
+  app.add_option("-o,--output", o.output, "The .qrt file to write");
+  app.add_option("--weights", o.weights, "A PyTorch checkpoint for the model's parameters");
+  app.add_option("--method", o.method, "Compress dense layers: " + method_help());
+  app.add_option("--pq", pq,
+                 "Options of --method pq as key=value: " + std::string(quant::methods()[0].options))
+      ->allow_extra_args(true);
+  app.add_option("--calibrate", o.calibrate,
+                 "Sample inputs: .npy, or a directory of .npy or pictures");
+  app.add_option("--calibrate-rows", o.calibrate_rows, "At most so many samples")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
+  app.add_option("--golden", o.golden, "An input to store with its output for self-checks");
+  app.add_option("--shape", shapes, "NAME=1,3,224,224 fixes the dimensions of an input");
+  app.add_option("--preprocess", o.preprocess, "imagenet, imagenet-crop, none or JSON");
+  app.add_option("--labels", o.labels, "A text file, one class name per line");
+  app.add_option("--tolerance", o.tolerance, "Relative error allowed in the check of the output")
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_flag("--print-passes", o.print_passes, "The graph after every pass, to standard error");
+  app.add_flag("--dry-run", o.dry_run, "Do everything but write the file");
+  app.add_flag("-q,--quiet", o.quiet, "No table, no notes");
+  io::refuse_empty_values(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() != 0) refuse(e.what());
+    app.exit(e);
+    return false;
+  }
+  o.method_options = parse_pairs("--pq", pq);
+  for (const std::string& text : shapes) add_shape(text, o.shapes);
+  check(o);
+  o.command = record(o);
+  return true;
+}
+
+}  // namespace qrt::cli

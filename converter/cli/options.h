@@ -1,0 +1,38 @@
+// The command line of qrt-convert as a struct, checked for contradictions.
+#ifndef QRT_CONVERTER_CLI_OPTIONS_H_
+#define QRT_CONVERTER_CLI_OPTIONS_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace qrt::cli {
+
+struct ConvertOptions {
+  std::string model, weights, output;
+  std::string method;                                 // empty: what is dense stays dense
+  std::map<std::string, std::string> method_options;  // --pq key=value ...
+  std::vector<std::string> calibrate, golden;
+  int64_t calibrate_rows = 256;
+  std::map<std::string, std::vector<int64_t>> shapes;
+  std::string preprocess, labels;
+  double tolerance = 1e-4;
+  bool print_passes = false, dry_run = false, quiet = false;
+  std::string command;  // the options that shape the file, for its provenance record
+};
+
+// Throws ToolError 480 on anything wrong; false when only help or the version was asked for (and
+// printed).
+bool parse_command_line(int argc, char** argv, ConvertOptions&);
+
+// "name=1,3,224,224"; a first dimension "N" stays free. Throws ToolError 481.
+void add_shape(const std::string& text, std::map<std::string, std::vector<int64_t>>& shapes);
+
+// "key=value" words, separated by spaces or commas. Throws ToolError 480.
+std::map<std::string, std::string> parse_pairs(const char* option,
+                                               const std::vector<std::string>& words);
+
+}  // namespace qrt::cli
+
+#endif  // QRT_CONVERTER_CLI_OPTIONS_H_

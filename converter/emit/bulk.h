@@ -1,0 +1,54 @@
+// The bulk data of a file: byte strings by index, each stored once. Knows how
+// numbers and codes lie in them (schema/layout.h), nothing about FlatBuffers.
+#ifndef QRT_CONVERTER_EMIT_BULK_H_
+#define QRT_CONVERTER_EMIT_BULK_H_
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "converter/lower/file.h"
+#include "converter/quant/encoding.h"
+
+namespace qrt::emit {
+
+struct Numbers {
+  uint32_t buffer = 0;
+  bool f16 = false;
+  uint32_t count = 0;
+};
+
+// True where f16 loses nothing: then that is how the file stores it.
+bool fits_half(const std::vector<float>&);
+
+std::string f32_bytes(const std::vector<float>&);
+std::string f16_bytes(const std::vector<float>&);
+std::string i8_bytes(const std::vector<float>&);  // whole numbers -128..127
+
+// codes [book][block][output], LSB first, every (book, block) row on a byte.
+std::string code_bytes(const quant::Codebook&, int64_t outputs, int64_t inputs);
+
+// Where the parts of a weight matrix lie: `dense`, or the parts of its encoding.
+struct StoredWeights {
+  Numbers dense, scales;
+  uint32_t entries = 0, codes = 0;
+};
+
+class Bulk {
+ public:
+  uint32_t add(std::string bytes);                 // equal contents share an index
+  Numbers add_numbers(const std::vector<float>&);  // f16 where exact, else f32
+  StoredWeights add_weights(const lower::Weights&);
+  const std::vector<const std::string*>& buffers() const { return buffers_; }
+  uint64_t padded_bytes() const { return padded_; }  // with room for alignment
+
+ private:
+  std::unordered_map<std::string, uint32_t> index_;  // owns the bytes; nodes never move
+  std::vector<const std::string*> buffers_;
+  uint64_t padded_ = 0;
+};
+
+}  // namespace qrt::emit
+
+#endif  // QRT_CONVERTER_EMIT_BULK_H_

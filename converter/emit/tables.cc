@@ -1,0 +1,194 @@
+// One function per table of schema/qrt.fbs; see tables.h.
+#include "converter/emit/tables.h"
+
+#include <algorithm>
+#include <variant>
+
+#include "schema/layout.h"
+
+namespace qrt::emit {
+
+namespace {
+
+using lower::Kind;
+using lower::Operator;
+
+static_assert(static_cast<int>(Kind::pad) == static_cast<int>(fb::OpKind::pad));
+static_assert(static_cast<int>(Kind::softmax) == static_cast<int>(fb::OpKind::softmax));
+static_assert(static_cast<int>(ir::Unary::Op::silu) == static_cast<int>(fb::UnaryOp::silu));
+static_assert(static_cast<int>(ir::Binary::Op::min) == static_cast<int>(fb::BinaryOp::min));
+static_assert(static_cast<int>(ir::Pad::Mode::edge) == static_cast<int>(fb::PadMode::edge));
+static_assert(static_cast<int>(lower::InputOrder::kh_kw_cin) ==
+              static_cast<int>(fb::InputOrder::kh_kw_cin));
+
+std::string clean(std::string name) {
+  for (char& c : name)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '_';
+  return name;
+}
+
+// Infinite limits become those of f32, which the schema takes for "none".
+float limit(float f) {
+  return std::min(std::max(f, ir::kNoMin), ir::kNoMax);
+}
+
+uint32_t u32(int32_t v) {
+  return static_cast<uint32_t>(v);
+}
+
+fb::DType dtype(const Numbers& n) {
+  return n.f16 ? fb::DType::f16 : fb::DType::f32;
+}
+
+fb::DType dtype(quant::EntryType t) {
+  if (t == quant::EntryType::i8) return fb::DType::i8;
+  return t == quant::EntryType::f16 ? fb::DType::f16 : fb::DType::f32;
+}
+
+}  // namespace
+
+Tables::Offset<flatbuffers::String> Tables::string(const std::string& s) {
+  return s.empty() ? 0 : b_.CreateSharedString(clean(s));
+}
+
+Tables::Offset<flatbuffers::String> Tables::required_string(const std::string& s) {
+  return b_.CreateSharedString(clean(s));
+}
+
+Tables::Offset<fb::Constant> Tables::constant(const Numbers& n) {
+  return fb::CreateConstant(b_, n.buffer, dtype(n), n.count);
+}
+
+Tables::Offset<fb::Constant> Tables::constant(const std::vector<float>& v) {
+  if (v.empty()) return 0;
+  return constant(bulk_.add_numbers(v));
+}
+
+Tables::Offset<fb::Codebook> Tables::codebook(const quant::Codebook& c, const StoredWeights& s) {
+  const Offset<fb::Constant> scales = s.scales.count == 0 ? 0 : constant(s.scales);
+  fb::CodebookBuilder t(b_);
+  t.add_books(static_cast<uint8_t>(c.books));
+  t.add_count(u32(c.count));
+  t.add_dim(static_cast<uint16_t>(c.dim));
+  t.add_entry(dtype(c.entry));
+  t.add_entries(s.entries);
+  if (!scales.IsNull()) t.add_entry_scales(scales);
+  t.add_code_bits(static_cast<uint8_t>(layout::code_bits(u32(c.count))));
+  t.add_codes(s.codes);
+  t.add_scope_rows(u32(c.scope_rows));
+  return t.Finish();
+}
+
+Tables::Offset<fb::Weights> Tables::weights(const lower::Weights& w, const StoredWeights& s) {
+  const auto name = required_string(w.name);
+  Offset<fb::Dense> dense_table = 0;
+  Offset<fb::Codebook> codebook_table = 0;
+  if (w.encoding == nullptr)
+    dense_table = fb::CreateDense(b_, dtype(s.dense), s.dense.buffer);
+  else
+    codebook_table = codebook(std::get<quant::Codebook>(*w.encoding), s);
+  fb::WeightsBuilder t(b_);
+  t.add_name(name);
+  t.add_outputs(static_cast<uint32_t>(w.outputs));
+  t.add_inputs(static_cast<uint32_t>(w.inputs));
+  t.add_order(static_cast<fb::InputOrder>(w.order));
+  t.add_encoding(w.encoding ? fb::Encoding::codebook : fb::Encoding::dense);
+  if (!dense_table.IsNull()) t.add_dense(dense_table);
+  if (!codebook_table.IsNull()) t.add_codebook(codebook_table);
+  return t.Finish();
+}
+
+Tables::Offset<fb::Tensor> Tables::tensor(const lower::Tensor& t) {
+  const auto name = required_string(t.name);
+  const auto dims = b_.CreateVector(t.dims);
+  const uint32_t buffer = t.is_constant ? bulk_.add(f32_bytes(t.data)) : 0;
+  return fb::CreateTensor(b_, name, fb::DType::f32, dims, t.batched, t.is_constant, buffer);
+}
+
+Tables::Act Tables::activation(ir::Clamp c) {
+  const Act a{fb::Activation::clamp, limit(c.min), limit(c.max)};
+  if (a.min == ir::kNoMin && a.max == ir::kNoMax) return {fb::Activation::none, a.min, a.max};
+  return a;
+}
+
+Tables::Offset<fb::Epilogue> Tables::epilogue(const Operator& op, bool residual, ir::Clamp clamp) {
+  const Act a = activation(clamp);
+  if (op.scale.empty() && op.bias.empty() && !residual && a.kind == fb::Activation::none) return 0;
+  const auto scale = constant(op.scale), bias = constant(op.bias);
+  return fb::CreateEpilogue(b_, scale, bias, residual, a.kind, a.min, a.max);
+}
+
+Tables::Offset<fb::Operator> Tables::op(const Operator& o) {
+  const auto name = required_string(o.name);
+  const auto inputs = b_.CreateVector(o.inputs), outputs = b_.CreateVector(o.outputs);
+  const Options what = std::visit([&](const auto& attr) { return options(o, attr); }, o.attr);
+  fb::OperatorBuilder t(b_);
+  t.add_name(name);
+  t.add_kind(static_cast<fb::OpKind>(o.kind));
+  t.add_inputs(inputs);
+  t.add_outputs(outputs);
+  if (what.first != 0) b_.AddOffset(what.first, Offset<void>(what.second));
+  return t.Finish();
+}
+
+Tables::Options Tables::options(const Operator& o, const ir::Conv2d& c) {
+  const auto e = epilogue(o, c.residual, c.clamp);
+  const ir::Window2d& w = c.window;
+  const auto t =
+      fb::CreateConv2d(b_, o.weights, u32(w.kernel[0]), u32(w.kernel[1]), u32(w.stride[0]),
+                       u32(w.stride[1]), u32(w.dilation[0]), u32(w.dilation[1]), u32(w.pad[0]),
+                       u32(w.pad[1]), u32(w.pad[2]), u32(w.pad[3]), u32(c.groups), e);
+  return {fb::Operator::VT_CONV2D, t.o};
+}
+
+Tables::Options Tables::options(const Operator& o, const ir::Linear& l) {
+  const auto e = epilogue(o, l.residual, l.clamp);
+  return {fb::Operator::VT_LINEAR, fb::CreateLinear(b_, o.weights, e).o};
+}
+
+Tables::Options Tables::options(const Operator&, const ir::Pool2d& p) {
+  const ir::Window2d& w = p.window;
+  const auto mode = p.mode == ir::Pool2d::Mode::max ? fb::PoolMode::max : fb::PoolMode::average;
+  const auto t =
+      fb::CreatePool2d(b_, mode, u32(w.kernel[0]), u32(w.kernel[1]), u32(w.stride[0]),
+                       u32(w.stride[1]), u32(w.dilation[0]), u32(w.dilation[1]), u32(w.pad[0]),
+                       u32(w.pad[1]), u32(w.pad[2]), u32(w.pad[3]), p.count_include_pad, p.global);
+  return {fb::Operator::VT_POOL2D, t.o};
+}
+
+Tables::Options Tables::options(const Operator&, const ir::Binary& v) {
+  const Act a = activation(v.clamp);
+  const auto t = fb::CreateBinary(b_, static_cast<fb::BinaryOp>(v.op), a.kind, a.min, a.max);
+  return {fb::Operator::VT_BINARY, t.o};
+}
+
+Tables::Options Tables::options(const Operator&, const ir::Unary& v) {
+  const auto t = fb::CreateUnary(b_, static_cast<fb::UnaryOp>(v.op), limit(v.alpha), limit(v.beta));
+  return {fb::Operator::VT_UNARY, t.o};
+}
+
+Tables::Options Tables::options(const Operator& o, const ir::Affine& v) {
+  const auto scale = constant(o.scale), bias = constant(o.bias);
+  const Act a = activation(v.clamp);
+  return {fb::Operator::VT_AFFINE, fb::CreateAffine1(b_, scale, bias, a.kind, a.min, a.max).o};
+}
+
+Tables::Options Tables::options(const Operator&, const ir::Softmax& v) {
+  return {fb::Operator::VT_SOFTMAX, fb::CreateSoftmax(b_, v.axis, v.log).o};
+}
+
+Tables::Options Tables::options(const Operator&, const ir::Concat& v) {
+  return {fb::Operator::VT_CONCAT, fb::CreateConcat(b_, v.axis).o};
+}
+
+Tables::Options Tables::options(const Operator&, const ir::Transpose& v) {
+  return {fb::Operator::VT_TRANSPOSE, fb::CreateTranspose(b_, b_.CreateVector(v.perm)).o};
+}
+
+Tables::Options Tables::options(const Operator&, const ir::Pad& v) {
+  const auto before = b_.CreateVector(v.before), after = b_.CreateVector(v.after);
+  const auto t = fb::CreatePad(b_, static_cast<fb::PadMode>(v.mode), before, after, v.value);
+  return {fb::Operator::VT_PAD, t.o};
+}
+
+}  // namespace qrt::emit

@@ -1,0 +1,63 @@
+// Inside of the interpreter: one compute() per operator, chosen by overload.
+// Shapes are right already (ir::infer has seen them), sizes fit in memory.
+#ifndef QRT_CONVERTER_EVAL_COMPUTE_H_
+#define QRT_CONVERTER_EVAL_COMPUTE_H_
+
+#include <span>
+#include <vector>
+
+#include "converter/base/text.h"
+#include "converter/eval/evaluate.h"
+#include "converter/ir/edit.h"
+
+namespace qrt::eval {
+
+// A borrowed tensor. Exactly one of the two data spans is filled.
+struct View {
+  ir::ElementType type = ir::ElementType::f32;
+  std::span<const int64_t> shape;
+  std::span<const float> data;
+  std::span<const int64_t> ints;
+  int64_t count() const { return static_cast<int64_t>(data.size() + ints.size()); }
+};
+View view(const Tensor& tensor);
+
+// A node about to run: its inputs, and the output with type and shape set and zeros inside.
+struct Call {
+  const ir::Node& node;
+  std::vector<View> in;
+  Tensor out;
+
+  template <class... Parts>
+  Error error(const Parts&... parts) const {
+    return fail(562, ir::name_of(node.attr), " ", node.name, ": ", parts...);
+  }
+};
+
+// Runs one node; `shape` and `type` are the output's, the batch multiplied in.
+Result<Tensor> run_node(const ir::Node& node, std::vector<View> inputs, ir::ElementType type,
+                        std::vector<int64_t> shape);
+
+Result<void> compute(Call&, const ir::Conv2d&);
+Result<void> compute(Call&, const ir::Linear&);
+Result<void> compute(Call&, const ir::Pool2d&);
+Result<void> compute(Call&, const ir::Binary&);
+Result<void> compute(Call&, const ir::Unary&);
+Result<void> compute(Call&, const ir::Affine&);
+Result<void> compute(Call&, const ir::BatchNorm&);
+Result<void> compute(Call&, const ir::Softmax&);
+Result<void> compute(Call&, const ir::Concat&);
+Result<void> compute(Call&, const ir::Transpose&);
+Result<void> compute(Call&, const ir::Reshape&);
+Result<void> compute(Call&, const ir::Pad&);
+Result<void> compute(Call&, const ir::Gather&);
+Result<void> compute(Call&, const ir::Cast&);
+Result<void> compute(Call&, const ir::Identity&);
+Result<void> compute(Call&, const ir::Shape&);
+Result<void> compute(Call&, const ir::Unsqueeze&);
+Result<void> compute(Call&, const ir::Squeeze&);
+Result<void> compute(Call&, const ir::Slice&);
+
+}  // namespace qrt::eval
+
+#endif  // QRT_CONVERTER_EVAL_COMPUTE_H_

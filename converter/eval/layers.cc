@@ -1,0 +1,181 @@
+// Convolution and linear layers by matrix products, and pooling.
+//
+// Convolution: for output pixel p and weight column k = (channel, ky, kx),
+// columns[k][p] is the input under that tap, 0 in the padding; then
+// y[o][p] = sum over k of w[o][k] * columns[k][p], one sgemm per image, group
+// and chunk of output rows. Chunks keep `columns` under 16 MB whatever the size.
+#include <cblas.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "converter/eval/compute.h"
+
+namespace qrt::eval {
+namespace {
+
+constexpr int64_t kMaxColumns = int64_t{4} << 20;  // floats
+
+// Sizes of an image tensor and the distance between neighbours along each axis.
+struct Image {
+  int64_t n, channels, height, width;
+  int64_t image, channel, row, pixel;  // strides
+
+  Image(std::span<const int64_t> shape, ir::Layout layout) : n(shape[0]) {
+    const bool nchw = layout == ir::Layout::nchw;
+    channels = shape[nchw ? 1 : 3];
+    height = shape[nchw ? 2 : 1];
+    width = shape[nchw ? 3 : 2];
+    image = channels * height * width;
+    channel = nchw ? height * width : 1;
+    row = nchw ? width : width * channels;
+    pixel = nchw ? 1 : channels;
+  }
+};
+
+// Fills columns for output rows [row0, row1) from `channels` channels that start at x.
+void gather_columns(const float* x, const Image& in, int64_t channels, const Image& out,
+                    const ir::Window2d& w, int64_t row0, int64_t row1, float* columns) {
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int64_t ky = 0; ky < w.kernel[0]; ++ky) {
+      for (int64_t kx = 0; kx < w.kernel[1]; ++kx) {
+        for (int64_t y = row0; y < row1; ++y) {
+          const int64_t in_y = y * w.stride[0] + ky * w.dilation[0] - w.pad[0];
+          const bool inside = in_y >= 0 && in_y < in.height;
+          const float* line = x + c * in.channel + (inside ? in_y * in.row : 0);
+          int64_t in_x = kx * w.dilation[1] - w.pad[1];
+          for (int64_t p = 0; p < out.width; ++p, in_x += w.stride[1]) {
+            *columns++ = inside && in_x >= 0 && in_x < in.width ? line[in_x * in.pixel] : 0.0f;
+          }
+        }
+      }
+    }
+  }
+}
+
+// y = clamp(scale * y + bias + residual) where outputs are `step` apart, `inner` values in a row.
+template <class Layer>
+void finish(Call& call, const Layer& layer, int64_t outputs, int64_t inner) {
+  size_t next = 2;
+  const float* scale = layer.scale ? call.in[next++].data.data() : nullptr;
+  const float* bias = layer.bias ? call.in[next++].data.data() : nullptr;
+  const float* residual = layer.residual ? call.in[next].data.data() : nullptr;
+  float* y = call.out.data.data();
+  const int64_t count = static_cast<int64_t>(call.out.data.size());
+  for (int64_t at = 0; at < count;) {
+    for (int64_t o = 0; o < outputs; ++o) {
+      for (int64_t end = at + inner; at < end; ++at) {
+        float value = y[at];
+        if (scale) value *= scale[o];
+        if (bias) value += bias[o];
+        if (residual) value += residual[at];
+        y[at] = std::min(std::max(value, layer.clamp.min), layer.clamp.max);
+      }
+    }
+  }
+}
+
+// One image, one group, one chunk of rows: the product of weights and columns.
+void multiply(const Image& out, const float* weights, int64_t outputs, int64_t k,
+              const std::vector<float>& columns, int64_t pixels, bool nchw, float* y) {
+  const int m = static_cast<int>(outputs), n = static_cast<int>(pixels),
+            depth = static_cast<int>(k);
+  if (nchw) {
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, depth, 1.0f, weights, depth,
+                columns.data(), n, 0.0f, y, static_cast<int>(out.channel));
+  } else {
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasTrans, n, m, depth, 1.0f, columns.data(), n,
+                weights, depth, 0.0f, y, static_cast<int>(out.pixel));
+  }
+}
+
+}  // namespace
+
+Result<void> compute(Call& call, const ir::Conv2d& conv) {
+  const Image in(call.in[0].shape, conv.layout), out(call.out.shape, conv.layout);
+  const int64_t outputs = out.channels / conv.groups, channels = in.channels / conv.groups;
+  const int64_t k = channels * conv.window.kernel[0] * conv.window.kernel[1];
+  if (out.width > 0 && k > std::numeric_limits<int>::max() / out.width) {
+    return fail(561, "conv2d ", call.node.name, ": an output row needs ", k, " x ", out.width,
+                " inputs; use a smaller input");
+  }
+  const int64_t rows = std::clamp<int64_t>(kMaxColumns / (k * out.width), 1, out.height);
+  std::vector<float> columns(static_cast<size_t>(k * rows * out.width));
+  for (int64_t n = 0; n < in.n; ++n) {
+    for (int64_t g = 0; g < conv.groups; ++g) {
+      const float* x = call.in[0].data.data() + n * in.image + g * channels * in.channel;
+      const float* w = call.in[1].data.data() + g * outputs * k;
+      float* y = call.out.data.data() + n * out.image + g * outputs * out.channel;
+      for (int64_t row = 0; row < out.height; row += rows) {
+        const int64_t end = std::min(row + rows, out.height);
+        gather_columns(x, in, channels, out, conv.window, row, end, columns.data());
+        multiply(out, w, outputs, k, columns, (end - row) * out.width,
+                 conv.layout == ir::Layout::nchw, y + row * out.row);
+      }
+    }
+  }
+  finish(call, conv, out.channels, out.channel);
+  return {};
+}
+
+Result<void> compute(Call& call, const ir::Linear& linear) {
+  const int64_t outputs = call.in[1].shape[0], inputs = call.in[1].shape[1];
+  const int64_t rows = call.in[0].count() / inputs;
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(rows),
+              static_cast<int>(outputs), static_cast<int>(inputs), 1.0f, call.in[0].data.data(),
+              static_cast<int>(inputs), call.in[1].data.data(), static_cast<int>(inputs), 0.0f,
+              call.out.data.data(), static_cast<int>(outputs));
+  finish(call, linear, outputs, 1);
+  return {};
+}
+
+namespace {
+
+// One pooled value; the average divides by the taps inside the input, or by all of the window that
+// lies inside the padded input.
+float pool_window(const float* x, const Image& in, const ir::Pool2d& pool, int64_t y, int64_t p) {
+  const ir::Window2d& w = pool.window;
+  float best = -std::numeric_limits<float>::infinity();
+  double sum = 0;
+  int64_t taps = 0;
+  for (int64_t ky = 0; ky < w.kernel[0]; ++ky) {
+    const int64_t in_y = y * w.stride[0] + ky * w.dilation[0] - w.pad[0];
+    for (int64_t kx = 0; kx < w.kernel[1]; ++kx) {
+      const int64_t in_x = p * w.stride[1] + kx * w.dilation[1] - w.pad[1];
+      const bool inside = in_y >= 0 && in_y < in.height && in_x >= 0 && in_x < in.width;
+      taps += inside || pool.count_include_pad;
+      if (!inside) continue;
+      const float value = x[in_y * in.row + in_x * in.pixel];
+      best = std::max(best, value);
+      sum += value;
+    }
+  }
+  return pool.mode == ir::Pool2d::Mode::max ? best
+                                            : static_cast<float>(sum / static_cast<double>(taps));
+}
+
+}  // namespace
+
+Result<void> compute(Call& call, const ir::Pool2d& given) {
+  const Image in(call.in[0].shape, given.layout), out(call.out.shape, given.layout);
+  ir::Pool2d pool = given;
+  if (pool.global) {
+    pool.window = {};
+    pool.window.kernel = {static_cast<int32_t>(in.height), static_cast<int32_t>(in.width)};
+  }
+  for (int64_t n = 0; n < out.n; ++n) {
+    for (int64_t c = 0; c < out.channels; ++c) {
+      const float* x = call.in[0].data.data() + n * in.image + c * in.channel;
+      float* y = call.out.data.data() + n * out.image + c * out.channel;
+      for (int64_t row = 0; row < out.height; ++row) {
+        for (int64_t p = 0; p < out.width; ++p) {
+          y[row * out.row + p * out.pixel] = pool_window(x, in, pool, row, p);
+        }
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace qrt::eval

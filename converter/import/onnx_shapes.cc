@@ -1,0 +1,273 @@
+// Operators on shapes and constants, and those that move data. What a Reshape or
+// a Slice asks for must be known at conversion; the free batch may be part of it
+// as kBatchSize.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "converter/import/onnx_node.h"
+#include "schema/layout.h"
+
+namespace qrt::import {
+namespace {
+
+using layout::kMaxDim;
+
+std::vector<int32_t> to_int32s(const std::vector<int64_t>& list, const char* what) {
+  std::vector<int32_t> out;
+  for (int64_t value : list) out.push_back(to_int32(value, -kMaxDim, kMaxDim, what));
+  return out;
+}
+
+// A list that is an attribute before `opset` and an input since.
+std::vector<int64_t> list_of(const Node& n, const char* key, size_t input, int64_t opset) {
+  if (n.opset() < opset) return n.integers(key);
+  return n.has(input) ? n.known_ints(input, key) : std::vector<int64_t>();
+}
+
+int64_t product_of(const std::vector<int64_t>& dims, size_t from, size_t to) {
+  return ir::element_count(
+      {dims.begin() + static_cast<int64_t>(from), dims.begin() + static_cast<int64_t>(to)});
+}
+
+[[noreturn]] void refuse_target(const std::vector<int64_t>& target, const ir::Value& x,
+                                const char* why) {
+  std::string text;
+  for (int64_t dim : target) {
+    append(text, dim == kBatchSize ? "batch" : std::to_string(dim), ",");
+  }
+  refuse(505, "it reshapes ", shape_text(x.shape, x.batched), " to [", text, "]: ", why);
+}
+
+// The target of a Reshape for batch 1: 0 copies the input's dimension, -1 takes what is left. With
+// a free batch, dimension 0 must carry it: as 0, as -1 or as the batch size itself.
+std::vector<int64_t> reshape_dims(const Node& n, const ir::Value& x,
+                                  const std::vector<int64_t>& target) {
+  const bool zero_copies = n.integer("allowzero", 0) == 0;
+  std::vector<int64_t> dims = target;
+  int64_t open = -1;
+  for (size_t k = 0; k < dims.size(); ++k) {
+    const bool copied = (dims[k] == 0 && zero_copies) || (dims[k] == kBatchSize && k == 0);
+    if (copied) {
+      if (k >= x.shape.size()) refuse_target(target, x, "a 0 has no dimension to copy");
+      dims[k] = x.shape[k];
+    } else if (dims[k] == -1) {
+      if (open >= 0) refuse_target(target, x, "-1 stands twice");
+      open = static_cast<int64_t>(k);
+    } else if (dims[k] == kBatchSize) {
+      refuse_target(target, x, "the batch leaves dimension 0; fix it with --shape");
+    } else if (dims[k] < 0) {
+      refuse_target(target, x, "a dimension is negative");
+    }
+  }
+  if (x.batched) {
+    const bool carries = !target.empty() && (target[0] == kBatchSize || target[0] == -1 ||
+                                             (target[0] == 0 && zero_copies));
+    if (!carries) {
+      refuse_target(target, x, "dimension 0 does not follow the free batch; fix it with --shape");
+    }
+  }
+  if (open >= 0) {
+    dims[open] = 1;
+    const int64_t rest = ir::element_count(dims), count = ir::element_count(x.shape);
+    if (rest <= 0 || count % rest != 0) refuse_target(target, x, "the elements do not divide");
+    dims[open] = count / rest;
+  }
+  return dims;
+}
+
+void refuse_unless_fixed(const Node& n) {
+  if (n.fixed(n.in(0))) return;
+  n.unsupported("its input ", n.value(n.in(0)).name,
+                " is computed from the data; supported on constants and shapes only");
+}
+
+}  // namespace
+
+void import_reshape(Node& n) {
+  const ir::ValueId x = n.in(0);
+  n.emit(ir::Reshape{reshape_dims(n, n.value(x), n.known_ints(1, "its target shape"))}, {x});
+}
+
+void import_flatten(Node& n) {
+  const ir::ValueId x = n.in(0);
+  const ir::Value& value = n.value(x);
+  const int64_t rank = static_cast<int64_t>(value.shape.size());
+  int64_t axis = n.integer("axis", 1);
+  if (axis < -rank || axis > rank) refuse(505, "axis is ", axis, " for rank ", rank);
+  if (axis < 0) axis += rank;
+  if (axis == 0 && value.batched) {
+    n.unsupported("it flattens the free batch; fix it with --shape ", "INPUT=1,...");
+  }
+  const size_t at = static_cast<size_t>(axis), end = static_cast<size_t>(rank);
+  n.emit(ir::Reshape{{product_of(value.shape, 0, at), product_of(value.shape, at, end)}}, {x});
+}
+
+void import_transpose(Node& n) {
+  const ir::ValueId x = n.in(0);
+  std::vector<int32_t> perm = to_int32s(n.integers("perm"), "perm");
+  if (!n.has_attribute("perm")) {
+    perm.resize(n.value(x).shape.size());
+    std::iota(perm.rbegin(), perm.rend(), 0);
+  }
+  n.emit(ir::Transpose{perm}, {x});
+}
+
+void import_squeeze(Node& n) {
+  n.emit(ir::Squeeze{to_int32s(list_of(n, "axes", 1, 13), "axes")}, {n.in(0)});
+}
+
+void import_unsqueeze(Node& n) {
+  n.emit(ir::Unsqueeze{to_int32s(list_of(n, "axes", 1, 13), "axes")}, {n.in(0)});
+}
+
+// Identity and Dropout. The copy of a constant is a constant under its new name: torchvision's
+// exporter shares equal parameters this way, checkpoints know them apart.
+void import_identity(Node& n) {
+  const ir::ValueId x = n.in(0);
+  if (n.op() == "Dropout" && n.has(2)) {
+    // Training mode on would drop; inference exports leave it out or say false.
+    const std::vector<int64_t> training = n.known_ints(2, "training_mode");
+    if (!training.empty() && training[0] != 0) {
+      n.unsupported("it is in training mode; export for inference");
+    }
+  }
+  const ir::Constant* constant = ir::constant_of(n.import().graph, x);
+  if (!constant) return n.emit(ir::Identity{}, {x});
+  n.import().spend(n.name(), constant->data.size() * 4 + constant->ints.size() * 8);
+  n.emit_constant(eval::tensor_of(*constant, n.value(x).shape));
+}
+
+void import_constant(Node& n) {
+  using onnx::AttributeProto;
+  eval::Tensor tensor;
+  if (const auto* value = n.find("value", AttributeProto::TENSOR)) {
+    tensor = read_tensor(n.import(), value->t(), n.name());
+  } else if (n.has_attribute("value_float")) {
+    tensor.data = {n.real("value_float", 0)};
+  } else if (n.has_attribute("value_int")) {
+    tensor.type = ir::ElementType::i64;
+    tensor.ints = {n.integer("value_int", 0)};
+  } else if (n.has_attribute("value_ints")) {
+    tensor.type = ir::ElementType::i64;
+    tensor.ints = n.integers("value_ints");
+    tensor.shape = {static_cast<int64_t>(tensor.ints.size())};
+  } else if (const auto* floats = n.find("value_floats", AttributeProto::FLOATS)) {
+    tensor.data.assign(floats->floats().begin(), floats->floats().end());
+    for (float x : tensor.data) {
+      if (!std::isfinite(x)) refuse(509, "its value holds ", x, "; it must be finite");
+    }
+    tensor.shape = {static_cast<int64_t>(tensor.data.size())};
+  } else {
+    n.unsupported("its value is sparse or text; supported are dense numbers");
+  }
+  n.emit_constant(std::move(tensor));
+}
+
+void import_constant_of_shape(Node& n) {
+  const std::vector<int64_t> shape = n.known_ints(0, "its shape");
+  const int64_t count = ir::element_count(shape);
+  if (count < 0 || shape.size() > static_cast<size_t>(layout::kMaxRank)) {
+    refuse(508, "it makes a constant of shape ", shape_text(shape), "; allowed are ",
+           layout::kMaxElements, " elements in ", layout::kMaxRank, " dimensions");
+  }
+  eval::Tensor tensor{ir::ElementType::f32, {}, {0.0f}, {}};
+  if (const auto* value = n.find("value", onnx::AttributeProto::TENSOR)) {
+    tensor = read_tensor(n.import(), value->t(), n.name());
+  }
+  if (tensor.data.size() + tensor.ints.size() != 1) {
+    refuse(505, "its value has ", tensor.data.size() + tensor.ints.size(), " elements; expected 1");
+  }
+  n.import().spend(n.name(), static_cast<uint64_t>(count) * (tensor.ints.empty() ? 4 : 8));
+  tensor.shape = shape;
+  if (tensor.ints.empty()) {
+    tensor.data.assign(static_cast<size_t>(count), float{tensor.data[0]});
+  } else {
+    tensor.ints.assign(static_cast<size_t>(count), int64_t{tensor.ints[0]});
+  }
+  n.emit_constant(std::move(tensor));
+}
+
+void import_shape(Node& n) {
+  if (n.has_attribute("start") || n.has_attribute("end")) {
+    const ir::ValueId shape = n.step("all", ir::Shape{}, {n.in(0)});
+    return n.emit(ir::Slice{{n.integer("start", 0)},
+                            {n.integer("end", std::numeric_limits<int64_t>::max())},
+                            {0},
+                            {1}},
+                  {shape});
+  }
+  n.emit(ir::Shape{}, {n.in(0)});
+}
+
+void import_gather(Node& n) {
+  refuse_unless_fixed(n);
+  n.emit(ir::Gather{to_int32(n.integer("axis", 0), -8, 8, "axis")}, {n.in(0), n.in(1)});
+}
+
+void import_slice(Node& n) {
+  refuse_unless_fixed(n);
+  ir::Slice slice;
+  slice.starts = list_of(n, "starts", 1, 10);
+  slice.ends = list_of(n, "ends", 2, 10);
+  slice.axes = list_of(n, "axes", 3, 10);
+  slice.steps = list_of(n, "steps", 4, 10);
+  if (slice.axes.empty()) {
+    slice.axes.resize(slice.starts.size());
+    std::iota(slice.axes.begin(), slice.axes.end(), 0);
+  }
+  if (slice.steps.empty()) slice.steps.assign(slice.starts.size(), 1);
+  n.emit(slice, {n.in(0)});
+}
+
+// Casts of activations between float types vanish: the graph computes in f32.
+void import_cast(Node& n) {
+  const ir::ValueId x = n.in(0);
+  const int64_t to = n.integer("to", 0);
+  const auto type = ir::element_type_of_onnx(to_int32(to, 0, 100, "to"));
+  if (!type) n.unsupported("it casts to the ONNX data type ", to);
+  if (n.fixed(x)) return n.emit(ir::Cast{static_cast<int32_t>(to)}, {x});
+  if (!ir::is_float(*type) || !ir::is_float(n.value(x).type)) {
+    n.unsupported("it casts data from ", ir::name_of(n.value(x).type), " to ", ir::name_of(*type),
+                  "; supported on constants, and between float types");
+  }
+  n.emit(ir::Identity{}, {x});
+}
+
+void import_concat(Node& n) {
+  if (!n.has_attribute("axis")) refuse(505, "attribute axis is missing; check the source model");
+  std::vector<ir::ValueId> in;
+  for (size_t i = 0; i < n.inputs(); ++i) in.push_back(n.in(i));
+  n.emit(ir::Concat{to_int32(n.integer("axis", 0), -8, 8, "axis")}, in);
+}
+
+void import_pad(Node& n) {
+  const ir::ValueId x = n.in(0);
+  const std::vector<int64_t> pads = list_of(n, "pads", 1, 11);
+  const size_t rank = n.value(x).shape.size();
+  if (pads.size() != 2 * rank) {
+    refuse(505, "pads has ", pads.size(), " entries; expected ", 2 * rank);
+  }
+  ir::Pad pad;
+  const std::string mode = n.text("mode", "constant");
+  if (mode == "reflect") {
+    pad.mode = ir::Pad::Mode::reflect;
+  } else if (mode == "edge") {
+    pad.mode = ir::Pad::Mode::edge;
+  } else if (mode != "constant") {
+    n.unsupported("its mode is '", mode, "'; supported are constant, reflect and edge");
+  }
+  for (size_t k = 0; k < rank; ++k) {
+    pad.before.push_back(to_int32(pads[k], 0, kMaxDim, "pads"));
+    pad.after.push_back(to_int32(pads[k + rank], 0, kMaxDim, "pads"));
+  }
+  if (n.opset() < 11) {
+    pad.value = n.real("value", 0);
+  } else if (n.has(2)) {
+    pad.value = n.known_float(2, "the padding value");
+  }
+  n.emit(pad, {x});
+}
+
+}  // namespace qrt::import

@@ -1,0 +1,67 @@
+// Inside of shape inference: what infer.cc and infer_movement.cc share. Others
+// use infer() of edit.h.
+#ifndef QRT_CONVERTER_IR_INFER_H_
+#define QRT_CONVERTER_IR_INFER_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "converter/base/text.h"
+#include "converter/ir/edit.h"
+
+namespace qrt::ir::detail {
+
+// A node under inference, and the sentences of its errors.
+struct Inference {
+  const Graph& graph;
+  const Node& node;
+
+  const Value& in(size_t input) const { return graph.values[node.in[input]]; }
+
+  template <class... Parts>
+  Error error(int id, const Parts&... parts) const {
+    return fail(id, name_of(node.attr), " ", node.name, ": ", parts...);
+  }
+  Error batch_error(const char* why) const {
+    return error(552, why, ", which takes the batch; fix the batch with --shape NAME=1,...");
+  }
+  Result<void> arity(size_t expected) const {
+    if (node.in.size() == expected) return {};
+    return error(554, "has ", node.in.size(), " inputs; expected ", expected);
+  }
+  Result<void> at_least(size_t expected) const {
+    if (node.in.size() >= expected) return {};
+    return error(554, "has ", node.in.size(), " inputs; expected at least ", expected);
+  }
+  // A possibly negative axis of `value`, counted from 0.
+  Result<size_t> axis(int64_t axis, const Value& value) const {
+    const int64_t rank = static_cast<int64_t>(value.shape.size());
+    if (axis >= -rank && axis < rank) return static_cast<size_t>(axis < 0 ? axis + rank : axis);
+    return error(553, "axis ", axis, " of ", value.name, " with shape ",
+                 shape_text(value.shape, value.batched), " does not exist");
+  }
+};
+
+Result<ValueType> infer(const Inference&, const Conv2d&);
+Result<ValueType> infer(const Inference&, const Linear&);
+Result<ValueType> infer(const Inference&, const Pool2d&);
+Result<ValueType> infer(const Inference&, const Binary&);
+Result<ValueType> infer(const Inference&, const Unary&);
+Result<ValueType> infer(const Inference&, const Affine&);
+Result<ValueType> infer(const Inference&, const BatchNorm&);
+Result<ValueType> infer(const Inference&, const Softmax&);
+Result<ValueType> infer(const Inference&, const Concat&);
+Result<ValueType> infer(const Inference&, const Transpose&);
+Result<ValueType> infer(const Inference&, const Reshape&);
+Result<ValueType> infer(const Inference&, const Pad&);
+Result<ValueType> infer(const Inference&, const Gather&);
+Result<ValueType> infer(const Inference&, const Cast&);
+Result<ValueType> infer(const Inference&, const Identity&);
+Result<ValueType> infer(const Inference&, const Shape&);
+Result<ValueType> infer(const Inference&, const Unsqueeze&);
+Result<ValueType> infer(const Inference&, const Squeeze&);
+Result<ValueType> infer(const Inference&, const Slice&);
+
+}  // namespace qrt::ir::detail
+
+#endif  // QRT_CONVERTER_IR_INFER_H_

@@ -1,0 +1,136 @@
+// One attribute struct per operator of the converter's graph. The IR is close to
+// ONNX in layout (activations NCHW, as the source has them) until the pass
+// to_nhwc; constants stay floats until a method or an importer encodes them.
+#ifndef QRT_CONVERTER_IR_OPS_H_
+#define QRT_CONVERTER_IR_OPS_H_
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace qrt::ir {
+
+// y = clamp(x): fused activation. Limits may be infinite.
+struct Clamp {
+  float min, max;
+  bool operator==(const Clamp&) const = default;
+};
+inline constexpr float kNoMin = -3.4028234e38f, kNoMax = 3.4028234e38f;
+inline constexpr Clamp kNoClamp{kNoMin, kNoMax};
+
+struct Window2d {
+  std::array<int32_t, 2> kernel{1, 1}, stride{1, 1}, dilation{1, 1};
+  std::array<int32_t, 4> pad{0, 0, 0, 0};  // top, left, bottom, right
+  bool operator==(const Window2d&) const = default;
+};
+
+// Where activations are images: nchw as in ONNX, nhwc after the pass to_nhwc.
+enum class Layout { nchw, nhwc };
+
+// in: x, weight [O, C/groups, kh, kw] (constant, OIHW whatever the layout), then, as flagged:
+// scale [O], bias [O], residual (shape of the output). y = clamp(scale * conv(x) + bias + residual)
+struct Conv2d {
+  Window2d window;
+  int32_t groups = 1;
+  Layout layout = Layout::nchw;
+  bool scale = false, bias = false, residual = false;
+  Clamp clamp = kNoClamp;
+};
+// in: x [..., K], weight [N, K] (constant), then scale, bias, residual as flagged.
+struct Linear {
+  bool scale = false, bias = false, residual = false;
+  Clamp clamp = kNoClamp;
+};
+struct Pool2d {
+  enum class Mode { max, average } mode = Mode::max;
+  Window2d window;
+  bool count_include_pad = false, global = false;
+  Layout layout = Layout::nchw;
+};
+struct Binary {
+  enum class Op { add, sub, mul, div, max, min } op = Op::add;
+  Clamp clamp = kNoClamp;
+};
+struct Unary {  // the names and meanings of schema/qrt.fbs UnaryOp
+  enum class Op {
+    clamp,
+    leaky_relu,
+    elu,
+    sigmoid,
+    hard_sigmoid,
+    tanh,
+    hard_swish,
+    exp,
+    log,
+    sqrt,
+    abs,
+    neg,
+    erf,
+    softplus,
+    selu,
+    reciprocal,
+    floor,
+    ceil,
+    gelu,
+    silu
+  } op = Op::clamp;
+  float alpha = 0, beta = 0;
+};
+// in: x, scale [C], bias [C]; channels on axis 1 (nchw, or rank 2) or on the last axis (nhwc).
+struct Affine {
+  Layout layout = Layout::nchw;
+  Clamp clamp = kNoClamp;
+};
+// As imported. in: x, scale [C], bias [C], mean [C], var [C] under the names of the source, so that
+// checkpoints can be mapped onto them; the pass lower_batch_norm turns it into Affine. Channels on
+// axis 1. y = scale * (x - mean) / sqrt(var + eps) + bias
+struct BatchNorm {
+  float eps = 1e-5f;
+};
+struct Softmax {
+  int32_t axis = -1;
+  bool log = false;
+};
+struct Concat {
+  int32_t axis = 0;
+};
+struct Transpose {
+  std::vector<int32_t> perm;
+};
+// in: x. dims is the output shape for batch 1; `batched` as in Value.
+struct Reshape {
+  std::vector<int64_t> dims;
+};
+struct Pad {
+  enum class Mode { constant, reflect, edge } mode = Mode::constant;
+  std::vector<int32_t> before, after;
+  float value = 0;
+};
+// Only inside the importer and the folding pass, never after it:
+struct Gather {
+  int32_t axis = 0;
+};  // in: data, indices
+struct Cast {
+  int32_t to = 1;
+};  // ONNX data type number
+struct Identity {};
+struct Shape {};
+struct Unsqueeze {
+  std::vector<int32_t> axes;
+};
+struct Squeeze {
+  std::vector<int32_t> axes;
+};
+struct Slice {
+  std::vector<int64_t> starts, ends, axes, steps;
+};
+
+using Attr =
+    std::variant<Conv2d, Linear, Pool2d, Binary, Unary, Affine, Softmax, Concat, Transpose, Reshape,
+                 Pad, Gather, Cast, Identity, Shape, Unsqueeze, Squeeze, Slice, BatchNorm>;
+
+}  // namespace qrt::ir
+
+#endif  // QRT_CONVERTER_IR_OPS_H_

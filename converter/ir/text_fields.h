@@ -1,0 +1,129 @@
+// The attributes of every operator, once: print and parse both walk these
+// functions, so they cannot disagree. A visitor has field(key, member) for
+// numbers, booleans and lists, and word(key, member, names...) for enums.
+#ifndef QRT_CONVERTER_IR_TEXT_FIELDS_H_
+#define QRT_CONVERTER_IR_TEXT_FIELDS_H_
+
+#include <array>
+#include <span>
+
+#include "converter/ir/ops.h"
+
+namespace qrt::ir::detail {
+
+inline constexpr const char* kLayouts[] = {"nchw", "nhwc"};
+inline constexpr const char* kPoolModes[] = {"max", "average"};
+inline constexpr const char* kPadModes[] = {"constant", "reflect", "edge"};
+inline constexpr const char* kBinaryOps[] = {"add", "sub", "mul", "div", "max", "min"};
+inline constexpr const char* kUnaryOps[] = {
+    "clamp", "leaky_relu", "elu",   "sigmoid", "hard_sigmoid", "tanh", "hard_swish",
+    "exp",   "log",        "sqrt",  "abs",     "neg",          "erf",  "softplus",
+    "selu",  "reciprocal", "floor", "ceil",    "gelu",         "silu"};
+
+template <class V>
+void fields(V& v, Window2d& a) {
+  v.field("kernel", a.kernel);
+  v.field("stride", a.stride);
+  v.field("dilation", a.dilation);
+  v.field("pad", a.pad);
+}
+template <class V>
+void fields(V& v, Conv2d& a) {
+  fields(v, a.window);
+  v.field("groups", a.groups);
+  v.word("layout", a.layout, kLayouts);
+  v.field("scale", a.scale);
+  v.field("bias", a.bias);
+  v.field("residual", a.residual);
+  v.field("clamp", a.clamp);
+}
+template <class V>
+void fields(V& v, Linear& a) {
+  v.field("scale", a.scale);
+  v.field("bias", a.bias);
+  v.field("residual", a.residual);
+  v.field("clamp", a.clamp);
+}
+template <class V>
+void fields(V& v, Pool2d& a) {
+  v.word("mode", a.mode, kPoolModes);
+  fields(v, a.window);
+  v.field("count_include_pad", a.count_include_pad);
+  v.field("global", a.global);
+  v.word("layout", a.layout, kLayouts);
+}
+template <class V>
+void fields(V& v, Binary& a) {
+  v.word("op", a.op, kBinaryOps);
+  v.field("clamp", a.clamp);
+}
+template <class V>
+void fields(V& v, Unary& a) {
+  v.word("op", a.op, kUnaryOps);
+  v.field("alpha", a.alpha);
+  v.field("beta", a.beta);
+}
+template <class V>
+void fields(V& v, Affine& a) {
+  v.word("layout", a.layout, kLayouts);
+  v.field("clamp", a.clamp);
+}
+template <class V>
+void fields(V& v, BatchNorm& a) {
+  v.field("eps", a.eps);
+}
+template <class V>
+void fields(V& v, Softmax& a) {
+  v.field("axis", a.axis);
+  v.field("log", a.log);
+}
+template <class V>
+void fields(V& v, Concat& a) {
+  v.field("axis", a.axis);
+}
+template <class V>
+void fields(V& v, Transpose& a) {
+  v.field("perm", a.perm);
+}
+template <class V>
+void fields(V& v, Reshape& a) {
+  v.field("dims", a.dims);
+}
+template <class V>
+void fields(V& v, Pad& a) {
+  v.word("mode", a.mode, kPadModes);
+  v.field("before", a.before);
+  v.field("after", a.after);
+  v.field("value", a.value);
+}
+template <class V>
+void fields(V& v, Gather& a) {
+  v.field("axis", a.axis);
+}
+template <class V>
+void fields(V& v, Cast& a) {
+  v.field("to", a.to);
+}
+template <class V>
+void fields(V&, Identity&) {}
+template <class V>
+void fields(V&, Shape&) {}
+template <class V>
+void fields(V& v, Unsqueeze& a) {
+  v.field("axes", a.axes);
+}
+template <class V>
+void fields(V& v, Squeeze& a) {
+  v.field("axes", a.axes);
+}
+template <class V>
+void fields(V& v, Slice& a) {
+  v.field("starts", a.starts);
+  v.field("ends", a.ends);
+  v.field("axes", a.axes);
+  v.field("steps", a.steps);
+}
+
+}  // namespace qrt::ir::detail
+
+#endif  // QRT_CONVERTER_IR_TEXT_FIELDS_H_

@@ -1,0 +1,165 @@
+// The invariants of a graph, checked between all passes in every build: what
+// stands here, no pass has to ask again.
+//
+//   indices      every id names something
+//   one source   a value is a graph input, a constant or the output of one node, and knows which
+//   order        nodes read what stands before them
+//   names        values have unique names
+//   constants    as many elements as the shape says, finite; encodings fit; never batched
+//   types        what infer() finds is what the value says
+#include <algorithm>
+#include <cmath>
+#include <unordered_set>
+
+#include "converter/base/text.h"
+#include "converter/ir/edit.h"
+
+namespace qrt::ir {
+namespace {
+
+template <class... Parts>
+Error broken(const Parts&... parts) {
+  return fail(571, parts..., "; this is a defect of the pass before");
+}
+
+bool in_range(int64_t index, size_t count) {
+  return index >= 0 && index < static_cast<int64_t>(count);
+}
+
+Result<void> check_indices(const Graph& g) {
+  for (const Node& node : g.nodes) {
+    for (const auto* ids : {&node.in, &node.out}) {
+      for (ValueId id : *ids) {
+        if (!in_range(id, g.values.size())) {
+          return broken("node ", node.name, " names value ", id, " of ", g.values.size());
+        }
+      }
+    }
+    if (node.out.size() != 1) {
+      return broken("node ", node.name, " has ", node.out.size(), " outputs; expected 1");
+    }
+  }
+  for (const auto* ids : {&g.inputs, &g.outputs}) {
+    for (ValueId id : *ids) {
+      if (!in_range(id, g.values.size())) return broken("the graph names value ", id);
+    }
+  }
+  for (const Value& value : g.values) {
+    if (value.constant != -1 && !in_range(value.constant, g.constants.size())) {
+      return broken("value ", value.name, " names constant ", value.constant);
+    }
+    if (value.producer != -1 && !in_range(value.producer, g.nodes.size())) {
+      return broken("value ", value.name, " names node ", value.producer);
+    }
+  }
+  return {};
+}
+
+Result<void> check_sources(const Graph& g) {
+  std::vector<int> sources(g.values.size());
+  std::unordered_set<std::string> names;
+  for (ValueId id : g.inputs) ++sources[id];
+  for (size_t i = 0; i < g.nodes.size(); ++i) {
+    const ValueId out = g.nodes[i].out[0];
+    ++sources[out];
+    if (g.values[out].producer != static_cast<NodeId>(i)) {
+      return broken("value ", g.values[out].name, " names node ", g.values[out].producer,
+                    " as its producer; it is node ", i, " (", g.nodes[i].name, ")");
+    }
+  }
+  for (size_t i = 0; i < g.values.size(); ++i) {
+    const Value& value = g.values[i];
+    sources[i] += value.constant >= 0;
+    if (sources[i] > 1) return broken("value ", value.name, " has ", sources[i], " sources");
+    if (value.producer >= 0 && g.nodes[value.producer].out[0] != static_cast<ValueId>(i)) {
+      return broken("value ", value.name, " names a producer that does not produce it");
+    }
+    if (value.name.empty()) return broken("value ", i, " has no name");
+    if (!names.insert(value.name).second) return broken("two values are named ", value.name);
+  }
+  for (const Node& node : g.nodes) {
+    for (ValueId id : node.in) {
+      if (sources[id] == 0) {
+        return broken("node ", node.name, " reads ", g.values[id].name, ", which nothing makes");
+      }
+    }
+  }
+  if (g.outputs.empty()) return broken("the graph has no output");
+  for (ValueId id : g.outputs) {
+    if (sources[id] == 0) return broken("output ", g.values[id].name, " is made by nothing");
+  }
+  return {};
+}
+
+Result<void> check_order(const Graph& g) {
+  for (size_t i = 0; i < g.nodes.size(); ++i) {
+    for (ValueId id : g.nodes[i].in) {
+      if (g.values[id].producer >= static_cast<NodeId>(i)) {
+        return broken("node ", g.nodes[i].name, " reads ", g.values[id].name, " before it is made");
+      }
+    }
+  }
+  return {};
+}
+
+Result<void> check_constant(const Value& value, const Constant& constant) {
+  if (value.batched) return broken("constant ", value.name, " is batched");
+  if (value.type != constant.type) {
+    return broken("constant ", value.name, " holds ", name_of(constant.type), ", its value says ",
+                  name_of(value.type));
+  }
+  const int64_t count = element_count(value.shape);
+  const bool floats = is_float(constant.type);
+  const size_t found = floats ? constant.data.size() : constant.ints.size();
+  const size_t other = floats ? constant.ints.size() : constant.data.size();
+  if (constant.encoding) {
+    if (!floats || value.shape.empty() || value.shape[0] < 1) {
+      return broken("constant ", value.name, " is encoded but no weight matrix");
+    }
+    Result<void> fits = quant::check(*constant.encoding, value.shape[0], count / value.shape[0]);
+    if (!fits.ok()) return broken("constant ", value.name, ": ", fits.error().message);
+    if (constant.data.empty()) return {};
+  }
+  if (count < 0 || found != static_cast<size_t>(count) || other != 0) {
+    return broken("constant ", value.name, " has ", found, " elements for shape ",
+                  shape_text(value.shape));
+  }
+  const bool finite = std::all_of(constant.data.begin(), constant.data.end(),
+                                  [](float x) { return std::isfinite(x); });
+  if (!finite) return broken("constant ", value.name, " holds an infinite value or NaN");
+  return {};
+}
+
+Result<void> check_types(const Graph& g) {
+  for (const Value& value : g.values) {
+    if (element_count(value.shape) < 0) {
+      return broken("value ", value.name, " has shape ", shape_text(value.shape, value.batched));
+    }
+    if (value.batched && value.shape.empty()) {
+      return broken("value ", value.name, " is batched but has no dimension");
+    }
+    if (value.constant >= 0) QRT_CHECK_OK(check_constant(value, g.constants[value.constant]));
+  }
+  for (const Node& node : g.nodes) {
+    Result<ValueType> found = infer(g, node);
+    if (!found.ok()) return broken(found.error().message);
+    const Value& out = g.values[node.out[0]];
+    if (*found != ValueType{out.type, out.shape, out.batched}) {
+      return broken("value ", out.name, " of ", name_of(node.attr), " ", node.name, " is ",
+                    name_of(out.type), shape_text(out.shape, out.batched), "; it should be ",
+                    name_of(found->type), shape_text(found->shape, found->batched));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> verify(const Graph& g) {
+  QRT_CHECK_OK(check_indices(g));
+  QRT_CHECK_OK(check_sources(g));
+  QRT_CHECK_OK(check_order(g));
+  return check_types(g);
+}
+
+}  // namespace qrt::ir

@@ -1,0 +1,172 @@
+// fold_constants: what depends on constants and known shapes alone becomes a
+// constant, computed by the interpreter. Afterwards none of Gather, Cast, Shape,
+// Identity, Unsqueeze, Squeeze and Slice is left: on activations the first three
+// and Slice are refused, Identity vanishes, Unsqueeze and Squeeze become Reshape.
+//
+// A folded value keeps its name, so that parameters are still found by name. An
+// encoded constant is never decoded on the way: it may be reshaped within its
+// rows, everything else is refused.
+#include <algorithm>
+#include <utility>
+
+#include "converter/base/text.h"
+#include "converter/eval/compute.h"
+#include "converter/ir/edit.h"
+#include "converter/passes/passes.h"
+
+namespace qrt::passes {
+namespace {
+
+constexpr int64_t kMaxFolded = int64_t{1} << 29;  // elements of all folded constants: 2 GiB of f32
+
+template <class... Ops>
+bool is_one_of(const ir::Attr& attr) {
+  return (std::holds_alternative<Ops>(attr) || ...);
+}
+
+class Folder {
+ public:
+  explicit Folder(ir::Graph& graph) : graph_(graph) {}
+
+  Result<void> run() {
+    std::vector<ir::Node> kept;
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      Result<bool> gone = fold(graph_.nodes[i]);
+      if (!gone.ok()) return gone.error();
+      if (!*gone) kept.push_back(graph_.nodes[i]);
+    }
+    graph_.nodes = std::move(kept);
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      graph_.values[graph_.nodes[i].out[0]].producer = static_cast<ir::NodeId>(i);
+    }
+    ir::remove_dead(graph_);
+    QRT_CHECK_OK(refuse_leftovers());
+    return infer_shapes(graph_);  // a vanished cast changes the types behind it
+  }
+
+ private:
+  // True if the node is no longer needed: its value is a constant or nobody reads it.
+  Result<bool> fold(ir::Node& node) {
+    const bool constant = std::all_of(node.in.begin(), node.in.end(),
+                                      [&](auto id) { return ir::is_constant(graph_, id); });
+    if (constant) return fold_constant(node);
+    ir::Value& out = graph_.values[node.out[0]];
+    if (is_one_of<ir::Shape>(node.attr)) return fold_shape(node);
+    if (is_one_of<ir::Unsqueeze, ir::Squeeze>(node.attr)) node.attr = ir::Reshape{out.shape};
+    const bool same_type = is_one_of<ir::Cast>(node.attr) && ir::is_float(out.type) &&
+                           ir::is_float(graph_.values[node.in[0]].type);
+    if (!is_one_of<ir::Identity>(node.attr) && !same_type) return false;
+    const bool from_input = graph_.values[node.in[0]].producer < 0;
+    const bool to_output =
+        std::count(graph_.outputs.begin(), graph_.outputs.end(), node.out[0]) > 0;
+    const bool twice = std::count(graph_.outputs.begin(), graph_.outputs.end(), node.in[0]) > 0;
+    if (to_output && (from_input || twice)) {  // the copy has a name of its own to keep
+      node.attr = ir::Reshape{out.shape};
+      out.type = ir::ElementType::f32;
+      return false;
+    }
+    ir::replace_uses(graph_, node.out[0], node.in[0]);
+    out.producer = -1;
+    return true;
+  }
+
+  void become(ir::ValueId id, ir::Constant constant) {
+    ir::Value& value = graph_.values[id];
+    constant.type = value.type;
+    value.producer = -1;
+    value.batched = false;
+    value.constant = static_cast<int32_t>(graph_.constants.size());
+    graph_.constants.push_back(std::move(constant));
+  }
+
+  Result<bool> fold_shape(const ir::Node& node) {
+    const ir::Value& x = graph_.values[node.in[0]];
+    if (x.batched) return false;  // refused below if somebody needs it
+    ir::Constant constant;
+    constant.ints = x.shape;
+    become(node.out[0], std::move(constant));
+    return true;
+  }
+
+  Result<bool> fold_constant(const ir::Node& node) {
+    const ir::Value& out = graph_.values[node.out[0]];
+    for (ir::ValueId id : node.in) {
+      if (ir::constant_of(graph_, id)->encoding) return fold_encoded(node);
+    }
+    const int64_t count = ir::element_count(out.shape);
+    folded_ += count;
+    if (count < 0 || folded_ > kMaxFolded) {
+      return fail(561, name_of(node.attr), " ", node.name, ": its constant result ",
+                  shape_text(out.shape), " makes more than ", kMaxFolded,
+                  " folded elements; store the weights themselves in the source model");
+    }
+    std::vector<eval::View> in;
+    for (ir::ValueId id : node.in) {
+      const ir::Constant& constant = *ir::constant_of(graph_, id);
+      in.push_back({constant.type, graph_.values[id].shape, constant.data, constant.ints});
+    }
+    Result<eval::Tensor> result = eval::run_node(node, std::move(in), out.type, out.shape);
+    if (!result.ok()) return result.error();
+    for (float value : result->data) {
+      if (value - value != 0) {  // infinite or not a number
+        return fail(562, name_of(node.attr), " ", node.name, ": folding gives ", value,
+                    "; check the constants of the source model");
+      }
+    }
+    ir::Constant constant;
+    constant.data = std::move(result->data);
+    constant.ints = std::move(result->ints);
+    become(node.out[0], std::move(constant));
+    return true;
+  }
+
+  // Rows of an encoded matrix are its first dimension: a reshape behind it changes nothing.
+  Result<bool> fold_encoded(const ir::Node& node) {
+    const ir::Value &in = graph_.values[node.in[0]], &out = graph_.values[node.out[0]];
+    const bool moves_nothing =
+        is_one_of<ir::Reshape, ir::Unsqueeze, ir::Squeeze, ir::Identity>(node.attr);
+    if (!moves_nothing || in.shape.empty() || out.shape.empty() || in.shape[0] != out.shape[0]) {
+      return fail(556, name_of(node.attr), " ", node.name, ": its input ", in.name, " is encoded (",
+                  ir::constant_of(graph_, node.in[0])->source,
+                  ") and would have to be decoded to become ", shape_text(out.shape),
+                  "; encode the weight as the layer reads it");
+    }
+    ir::Constant constant = *ir::constant_of(graph_, node.in[0]);
+    become(node.out[0], std::move(constant));
+    return true;
+  }
+
+  // One message for everything that only a constant could have been.
+  Result<void> refuse_leftovers() const {
+    std::string text;
+    for (const ir::Node& node : graph_.nodes) {
+      if (!is_one_of<ir::Gather, ir::Cast, ir::Shape, ir::Slice>(node.attr)) continue;
+      const ir::Value& in = graph_.values[node.in[0]];
+      text += cat(text.empty() ? "" : ", ", name_of(node.attr), " ", node.name, " ",
+                  shape_text(in.shape, in.batched));
+    }
+    if (!text.empty()) {
+      return fail(555, "these operators are supported on constants only, but here they depend on ",
+                  "the data or the free batch: ", text,
+                  "; fix the batch with --shape, or simplify the source model");
+    }
+    for (ir::ValueId id : graph_.outputs) {
+      if (ir::is_constant(graph_, id)) {
+        return fail(555, "output ", graph_.values[id].name,
+                    " does not depend on any input; remove it from the source model");
+      }
+    }
+    return {};
+  }
+
+  ir::Graph& graph_;
+  int64_t folded_ = 0;
+};
+
+}  // namespace
+
+Result<void> fold_constants(ir::Graph& graph) {
+  return Folder(graph).run();
+}
+
+}  // namespace qrt::passes

@@ -1,0 +1,64 @@
+// Quantization methods: each takes a prepared graph (images NCHW, batch norm
+// fused) and gives weights an encoding. methods.inc lists them, one row each; the
+// command line finds them by name and hands options over as words.
+#ifndef QRT_CONVERTER_QUANT_METHOD_H_
+#define QRT_CONVERTER_QUANT_METHOD_H_
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "converter/base/result.h"
+#include "converter/eval/evaluate.h"
+#include "converter/ir/graph.h"
+
+namespace qrt::quant {
+
+// Sample inputs: one tensor per graph input in their order, with any number of rows where the graph
+// is batched. Empty: there is no data, and methods that can do without say so.
+struct CalibrationData {
+  std::vector<eval::Tensor> inputs;
+};
+
+// What became of one layer. Errors are relative to the energy of the thing itself.
+struct LayerReport {
+  std::string layer;
+  bool is_encoded = false;
+  std::string why_not;               // where it is not
+  int32_t centroids = 0, block = 0;  // k and d
+  double bits_per_weight = 0;        // codes and entries over the weights
+  double weight_snr_db = 0;          // |W|^2 over |W - W'|^2
+  double output_error = 0;           // sum (v-c)'G(v-c) over sum v'Gv: output energy lost
+};
+
+struct MethodReport {
+  std::vector<LayerReport> layers;  // in graph order
+  std::vector<std::string> notes;   // sentences for the user
+};
+
+using MethodOptions = std::map<std::string, std::string>;
+
+struct Method {
+  const char* name;
+  const char* summary;
+  const char* options;  // "block_3x3=9 ...": every key with its default
+  Result<MethodReport> (*run)(ir::Graph&, const MethodOptions&, const CalibrationData&);
+};
+
+// The functions of the rows, and only they: a method without a row does not compile.
+#define QRT_METHOD(name, function, summary, options) \
+  Result<MethodReport> function(ir::Graph&, const MethodOptions&, const CalibrationData&);
+#include "converter/quant/methods.inc"
+#undef QRT_METHOD
+
+std::span<const Method> methods();
+
+// Errors: QRT-E0710 with the list of names.
+Result<const Method*> find_method(std::string_view name);
+
+}  // namespace qrt::quant
+
+#endif  // QRT_CONVERTER_QUANT_METHOD_H_

@@ -1,0 +1,49 @@
+// Method `pq`: product quantization with activation-weighted k-means, the plain
+// post-training form of "And the Bit Goes Down" (Stock et al., ICLR 2020,
+// section 3): one codebook per layer, no fine-tuning.
+#ifndef QRT_CONVERTER_QUANT_PRODUCT_H_
+#define QRT_CONVERTER_QUANT_PRODUCT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "converter/base/result.h"
+#include "converter/ir/graph.h"
+#include "converter/quant/method.h"
+
+namespace qrt::quant {
+
+struct PqOptions {
+  int32_t block_3x3 = 9;         // d of 3x3 convolutions: 9 small, 18 large
+  int32_t block_1x1 = 4;         // d of 1x1 convolutions: 4 small, 8 large
+  int32_t block_fc = 4;          // d of fully connected layers
+  int32_t block_other = 0;       // d of other kernels; 0: one kernel row, or the whole if shorter
+  int32_t centroids_conv = 256;  // k before clipping
+  int32_t centroids_fc = 2048;
+  int32_t iterations = 100;
+  uint64_t seed = 1;
+  int32_t positions = 16;              // sampled output positions per calibration row and layer
+  EntryType entries = EntryType::f16;  // or f32
+  bool use_activations = true;         // false: plain k-means even where there is data
+  bool skip_first = true;              // the first convolution stays dense
+  std::vector<std::string> skip;       // node names that stay dense
+};
+
+// Errors: QRT-E0712, naming the key, what was found and what is allowed.
+Result<PqOptions> parse_pq_options(const MethodOptions&);
+
+// k clipped for stability as the paper's code does: at most the largest power of two strictly
+// smaller than points / 4, where points = outputs x blocks. Below 2: nothing to quantize.
+int32_t clipped_centroids(int32_t wanted, int64_t points);
+
+// Encodes the weights of Conv2d and Linear layers. Those stay dense, with a reason in the report,
+// that are encoded already, named in `skip`, the first convolution, depthwise or otherwise so small
+// that a codebook would not pay. Deterministic for given options and data. Errors: those of
+// collect_grams(); QRT-E0713 (weights not finite, or beyond f16), QRT-E0714 (a name in `skip` that
+// the graph does not have). The graph is unchanged on an error.
+Result<MethodReport> quantize_pq(ir::Graph&, const PqOptions&, const CalibrationData&);
+
+}  // namespace qrt::quant
+
+#endif  // QRT_CONVERTER_QUANT_PRODUCT_H_

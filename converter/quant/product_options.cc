@@ -1,0 +1,86 @@
+// The words of `--pq key=value` as PqOptions.
+#include <charconv>
+#include <functional>
+
+#include "converter/base/text.h"
+#include "converter/quant/product.h"
+#include "schema/layout.h"
+
+namespace qrt::quant {
+namespace {
+
+constexpr int kBadOption = 712;
+
+Error refuse(const std::string& key, const std::string& value, const std::string& allowed) {
+  return fail(kBadOption, "option ", key, "=", value, " of method pq: ", allowed, " is expected");
+}
+
+template <class T>
+Result<void> number(const std::string& key, const std::string& text, T least, T most, T* out) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < least || value > most)
+    return refuse(key, text, cat("a whole number from ", least, " to ", most));
+  *out = value;
+  return {};
+}
+
+// first, none, or names joined by '+'; names may stand beside first.
+void parse_skip(const std::string& text, PqOptions* o) {
+  o->skip_first = false;
+  o->skip.clear();
+  for (size_t from = 0; from <= text.size();) {
+    const size_t plus = std::min(text.find('+', from), text.size());
+    const std::string word = text.substr(from, plus - from);
+    if (word == "first")
+      o->skip_first = true;
+    else if (word != "none" && !word.empty())
+      o->skip.push_back(word);
+    from = plus + 1;
+  }
+}
+
+}  // namespace
+
+Result<PqOptions> parse_pq_options(const MethodOptions& words) {
+  PqOptions o;
+  const int32_t dim = layout::kMaxBlockDim, count = layout::kMaxCentroids;
+  for (const auto& [key, value] : words) {
+    Result<void> r;
+    if (key == "block_3x3")
+      r = number(key, value, 1, dim, &o.block_3x3);
+    else if (key == "block_1x1")
+      r = number(key, value, 1, dim, &o.block_1x1);
+    else if (key == "block_fc")
+      r = number(key, value, 1, dim, &o.block_fc);
+    else if (key == "block_other")
+      r = number(key, value, 0, dim, &o.block_other);
+    else if (key == "centroids_conv")
+      r = number(key, value, 2, count, &o.centroids_conv);
+    else if (key == "centroids_fc")
+      r = number(key, value, 2, count, &o.centroids_fc);
+    else if (key == "iterations")
+      r = number(key, value, 1, 100000, &o.iterations);
+    else if (key == "positions")
+      r = number(key, value, 1, 1 << 20, &o.positions);
+    else if (key == "seed")
+      r = number(key, value, uint64_t{0}, UINT64_MAX, &o.seed);
+    else if (key == "skip")
+      parse_skip(value, &o);
+    else if (key == "entries" && (value == "f16" || value == "f32"))
+      o.entries = value == "f16" ? EntryType::f16 : EntryType::f32;
+    else if (key == "activations" && (value == "yes" || value == "no"))
+      o.use_activations = value == "yes";
+    else if (key == "entries")
+      return refuse(key, value, "f16 or f32");
+    else if (key == "activations")
+      return refuse(key, value, "yes or no");
+    else
+      return fail(kBadOption, "method pq has no option '", key,
+                  "'; it has: ", (*find_method("pq"))->options);
+    if (!r.ok()) return r.error();
+  }
+  return o;
+}
+
+}  // namespace qrt::quant
