@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# What `make bench` runs: single layers, then whole networks, one thread, pinned, each beside
+# XNNPACK and oneDNN in the same process. Writes Markdown to standard output and JSON to
+# BIN_DIR/../bench. usage: run.sh BIN_DIR
+set -euo pipefail
+bin=$(cd "${1:?usage: run.sh BIN_DIR}" && pwd)
+cd "$(dirname "$0")/.."
+out=$bin/../bench
+mkdir -p "$out"
+# oneDNN's idle OpenMP threads would spin beside the next engine of a round.
+export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
+pin=()
+if command -v taskset >/dev/null; then pin=(taskset -c "$(($(nproc) - 1))"); fi
+
+network() {  # NAME FILE
+  printf '\n## %s\n\n' "$1"
+  "${pin[@]}" "$bin/qrt" bench "$2" --repeats 60 --json --output "$out/$1.json"
+  "${pin[@]}" "$bin/qrt" bench "$2" --repeats 60 --profile
+}
+models=$(mktemp -d)
+trap 'rm -rf "$models"' EXIT
+"$bin/qrt-convert" examples/demo/model.onnx --method pq --calibrate examples/demo/calibration.npy -q -o "$models/demo.qrt"
+network demo "$models/demo.qrt"
+data=${QRT_DATA:-}
+if [ -d "$data/killthebits" ]; then
+  for name in resnet18_small_blocks resnet50_large_blocks; do
+    "$bin/qrt-convert" "$data/killthebits/$name.codebook.onnx" -q -o "$models/$name.qrt"
+    network "$name" "$models/$name.qrt"
+  done
+else
+  printf '\nSKIPPED: the published networks; QRT_DATA is not set to a folder that has killthebits/\n'
+fi
+
+printf '\n## Single layers\n\n'
+"${pin[@]}" "$bin/kernels_bench" --benchmark_repetitions=15 --benchmark_min_time=0.002 \
+  --benchmark_out="$out/kernels.json" --benchmark_out_format=json
