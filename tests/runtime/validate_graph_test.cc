@@ -1,0 +1,334 @@
+// The validator, one field at a time: operators and the graph.
+#include <limits>
+
+#include "tests/support/mutation.h"
+
+namespace qrt {
+namespace {
+
+using testing::check_mutations;
+using testing::FullModel;
+
+constexpr float kInf = std::numeric_limits<float>::infinity();
+
+// One more input; golden values would no longer count the inputs.
+uint32_t add_input(FullModel& f, const std::vector<int32_t>& dims, fb::DType dtype) {
+  const uint32_t t = f.b.tensor("more", dims, true, dtype);
+  f.b.input(t);
+  f.model().golden.reset();
+  return t;
+}
+
+TEST_CASE("operators: kind, options, arity, indices") {
+  check_mutations({
+      {"name", [](FullModel& f) { f.op(0).name = "a\tb"; }, 109},
+      {"kind 11", [](FullModel& f) { f.op(0).kind = static_cast<fb::OpKind>(11); }, 110},
+      {"other kind", [](FullModel& f) { f.op(f.reshape).kind = fb::OpKind::unary; }, 161},
+      {"foreign options",
+       [](FullModel& f) { f.op(f.reshape).unary = std::make_unique<fb::UnaryT>(); }, 161},
+      {"no options", [](FullModel& f) { f.op(f.conv).conv2d.reset(); }, 161},
+      {"no inputs", [](FullModel& f) { f.op(f.unary).inputs = {}; }, 160},
+      {"two inputs", [](FullModel& f) { f.op(f.unary).inputs.push_back(0); }, 160},
+      {"no outputs", [](FullModel& f) { f.op(f.unary).outputs = {}; }, 160},
+      {"two outputs", [](FullModel& f) { f.op(f.unary).outputs.push_back(0); }, 160},
+      {"binary of one", [](FullModel& f) { f.op(f.binary).inputs.pop_back(); }, 160},
+      {"concat of 4097", [](FullModel& f) { f.op(f.concat).inputs.resize(4097); }, 160},
+      {"concat of none", [](FullModel& f) { f.op(f.concat).inputs = {}; }, 160},
+      {"residual lacking", [](FullModel& f) { f.op(f.codebook_conv).inputs.pop_back(); }, 160},
+      {"residual unasked", [](FullModel& f) { f.op(f.conv).inputs.push_back(0); }, 160},
+      {"input index", [](FullModel& f) { f.op(f.unary).inputs[0] = 999; }, 111},
+      {"input index -1", [](FullModel& f) { f.op(f.unary).inputs[0] = ~0u; }, 111},
+      {"input index n",
+       [](FullModel& f) {
+         f.op(f.unary).inputs[0] = static_cast<uint32_t>(f.model().tensors.size());
+       },
+       111},
+      {"output index", [](FullModel& f) { f.op(f.unary).outputs[0] = INT32_MAX; }, 111},
+  });
+}
+
+TEST_CASE("convolutions") {
+  check_mutations({
+      {"weights", [](FullModel& f) { f.op(f.conv).conv2d->weights = 7; }, 111},
+      {"weights of another layer", [](FullModel& f) { f.op(f.conv).conv2d->weights = 2; }, 162},
+      {"kernel_h 0", [](FullModel& f) { f.op(f.conv).conv2d->kernel_h = 0; }, 162},
+      {"kernel_w 0", [](FullModel& f) { f.op(f.conv).conv2d->kernel_w = 0; }, 162},
+      {"kernel_h big", [](FullModel& f) { f.op(f.conv).conv2d->kernel_h = ~0u; }, 162},
+      {"kernel_h 4", [](FullModel& f) { f.op(f.conv).conv2d->kernel_h = 4; }, 183},
+      {"kernel_w 9", [](FullModel& f) { f.op(f.conv).conv2d->kernel_w = 9; }, 182},
+      {"stride_h 0", [](FullModel& f) { f.op(f.conv).conv2d->stride_h = 0; }, 162},
+      {"stride_w 0", [](FullModel& f) { f.op(f.conv).conv2d->stride_w = 0; }, 162},
+      {"stride_w 2", [](FullModel& f) { f.op(f.conv).conv2d->stride_w = 2; }, 180},
+      {"dilation_h 0", [](FullModel& f) { f.op(f.conv).conv2d->dilation_h = 0; }, 162},
+      {"dilation_w 0", [](FullModel& f) { f.op(f.conv).conv2d->dilation_w = 0; }, 162},
+      {"dilation_w 4", [](FullModel& f) { f.op(f.conv).conv2d->dilation_w = 4; }, 182},
+      {"dilation_w big", [](FullModel& f) { f.op(f.conv).conv2d->dilation_w = 65536; }, 182},
+      {"pad_top 1", [](FullModel& f) { f.op(f.conv).conv2d->pad_top = 1; }, 180},
+      {"pad_left", [](FullModel& f) { f.op(f.conv).conv2d->pad_left = ~0u; }, 162},
+      {"pad_bottom", [](FullModel& f) { f.op(f.conv).conv2d->pad_bottom = 65537; }, 162},
+      {"pad_right", [](FullModel& f) { f.op(f.conv).conv2d->pad_right = 1u << 31; }, 162},
+      {"groups 0", [](FullModel& f) { f.op(f.conv).conv2d->groups = 0; }, 163},
+      {"groups 4", [](FullModel& f) { f.op(f.conv).conv2d->groups = 4; }, 163},
+      {"groups 7", [](FullModel& f) { f.op(f.conv).conv2d->groups = 7; }, 163},
+      {"groups 2 of 3 channels", [](FullModel& f) { f.op(f.conv).conv2d->groups = 2; }, 163},
+      {"groups 3 of 3 channels", [](FullModel& f) { f.op(f.conv).conv2d->groups = 3; }, 183},
+      {"groups 2 of 5 outputs",
+       [](FullModel& f) {
+         f.op(f.codebook_conv).conv2d->weights =
+             f.b.dense("w", 5, 27, testing::random_floats(5 * 27, 1));
+       },
+       163},
+      {"input rank", [](FullModel& f) { f.op(f.conv).inputs[0] = f.constant; }, 182},
+      {"input type", [](FullModel& f) { f.tensor(f.image).dtype = fb::DType::i32; }, 181},
+  });
+}
+
+TEST_CASE("epilogues") {
+  check_mutations({
+      {"scale count",
+       [](FullModel& f) {
+         f.op(f.conv).conv2d->epilogue->scale = f.b.constant({1, 2});
+       },
+       164},
+      {"bias count", [](FullModel& f) { f.op(f.conv).conv2d->epilogue->bias = f.b.constant({1}); },
+       164},
+      {"scale type",
+       [](FullModel& f) { f.op(f.codebook_conv).conv2d->epilogue->scale->dtype = fb::DType::i64; },
+       130},
+      {"bias type",
+       [](FullModel& f) { f.op(f.conv).conv2d->epilogue->bias->dtype = fb::DType::u8; }, 130},
+      {"affine scale type",
+       [](FullModel& f) { f.op(f.affine).affine->scale->dtype = fb::DType::u8; }, 130},
+      {"linear bias count",
+       [](FullModel& f) { f.op(f.linear).linear->epilogue->bias = f.b.constant({1}); }, 164},
+      {"activation",
+       [](FullModel& f) {
+         f.op(f.conv).conv2d->epilogue->activation = static_cast<fb::Activation>(2);
+       },
+       110},
+      {"min", [](FullModel& f) { f.op(f.conv).conv2d->epilogue->min = kInf - kInf; }, 165},
+      {"max", [](FullModel& f) { f.op(f.conv).conv2d->epilogue->max = kInf; }, 165},
+      {"order", [](FullModel& f) { f.op(f.conv).conv2d->epilogue->max = -1; }, 165},
+      {"residual shape",
+       [](FullModel& f) { f.op(f.codebook_conv).inputs[1] = f.op(f.transpose).outputs[0]; }, 180},
+      {"residual type",
+       [](FullModel& f) {
+         f.model().golden.reset();
+         const uint32_t t = f.b.tensor("i", {1, 6, 6, 6}, true, fb::DType::i8);
+         f.b.input(t);
+         f.op(f.codebook_conv).inputs[1] = t;
+       },
+       181},
+      {"no epilogue", [](FullModel& f) { f.op(f.conv).conv2d->epilogue.reset(); }, 0},
+  });
+}
+
+TEST_CASE("pools") {
+  check_mutations({
+      {"mode", [](FullModel& f) { f.op(f.pool).pool2d->mode = static_cast<fb::PoolMode>(2); }, 110},
+      {"kernel_h 0", [](FullModel& f) { f.op(f.pool).pool2d->kernel_h = 0; }, 162},
+      {"stride 0", [](FullModel& f) { f.op(f.pool).pool2d->stride_h = 0; }, 162},
+      {"dilation 0", [](FullModel& f) { f.op(f.pool).pool2d->dilation_w = 0; }, 162},
+      {"pad as wide", [](FullModel& f) { f.op(f.pool).pool2d->pad_top = 2; }, 162},
+      {"pad_bottom", [](FullModel& f) { f.op(f.pool).pool2d->pad_bottom = 2; }, 162},
+      {"pad_left", [](FullModel& f) { f.op(f.pool).pool2d->pad_left = 2; }, 162},
+      {"pad_right", [](FullModel& f) { f.op(f.pool).pool2d->pad_right = 2; }, 162},
+      {"larger than the input", [](FullModel& f) { f.op(f.pool).pool2d->kernel_h = 7; }, 182},
+      {"output", [](FullModel& f) { f.op(f.pool).pool2d->kernel_h = 4; }, 180},
+      {"global kernel", [](FullModel& f) { f.op(f.global).pool2d->kernel_h = 2; }, 162},
+      {"global pad", [](FullModel& f) { f.op(f.global).pool2d->pad_left = 1; }, 162},
+      {"global output", [](FullModel& f) { f.op(f.global).pool2d->is_global = false; }, 162},
+      {"global rank", [](FullModel& f) { f.op(f.global).inputs[0] = f.constant; }, 182},
+  });
+}
+
+TEST_CASE("elementwise operators and moves") {
+  check_mutations({
+      {"binary op", [](FullModel& f) { f.op(f.binary).binary->op = static_cast<fb::BinaryOp>(6); },
+       110},
+      {"binary clamp", [](FullModel& f) { f.op(f.binary).binary->min = kInf; }, 165},
+      {"binary shapes", [](FullModel& f) { f.op(f.binary).inputs[1] = f.image; }, 182},
+      {"unary op", [](FullModel& f) { f.op(f.unary).unary->op = static_cast<fb::UnaryOp>(20); },
+       110},
+      {"alpha", [](FullModel& f) { f.op(f.unary).unary->alpha = kInf; }, 165},
+      {"beta", [](FullModel& f) { f.op(f.unary).unary->beta = -kInf; }, 165},
+      {"clamp order",
+       [](FullModel& f) {
+         f.op(f.unary).unary->op = fb::UnaryOp::clamp;
+         f.op(f.unary).unary->beta = -1;
+       },
+       165},
+      {"affine lengths",
+       [](FullModel& f) {
+         f.op(f.affine).affine->scale = f.b.constant({1, 2});
+       },
+       164},
+      {"affine bias length",
+       [](FullModel& f) {
+         f.op(f.affine).affine->bias = f.b.constant({1, 2});
+       },
+       164},
+      {"affine channels",
+       [](FullModel& f) {
+         f.op(f.affine).affine->scale = f.b.constant({1, 2});
+         f.op(f.affine).affine->bias = f.b.constant({1, 2});
+       },
+       164},
+      {"affine clamp", [](FullModel& f) { f.op(f.affine).affine->max = -kInf; }, 165},
+      {"softmax axis 2", [](FullModel& f) { f.op(f.softmax).softmax->axis = 2; }, 166},
+      {"softmax axis -3", [](FullModel& f) { f.op(f.softmax).softmax->axis = -3; }, 166},
+      {"softmax axis INT_MIN", [](FullModel& f) { f.op(f.softmax).softmax->axis = INT32_MIN; },
+       166},
+      {"concat axis", [](FullModel& f) { f.op(f.concat).concat->axis = 4; }, 166},
+      {"concat shapes",
+       [](FullModel& f) { f.op(f.concat).inputs.push_back(f.op(f.pad).outputs[0]); }, 182},
+      {"concat rank", [](FullModel& f) { f.op(f.concat).inputs.push_back(f.constant); }, 182},
+      {"concat sum",
+       [](FullModel& f) { f.op(f.concat).inputs.push_back(f.op(f.concat).inputs[0]); }, 180},
+      {"perm length",
+       [](FullModel& f) {
+         f.op(f.transpose).transpose->perm = {0, 2, 1};
+       },
+       166},
+      {"perm repeats",
+       [](FullModel& f) {
+         f.op(f.transpose).transpose->perm = {0, 2, 2, 1};
+       },
+       166},
+      {"perm range",
+       [](FullModel& f) {
+         f.op(f.transpose).transpose->perm = {0, 2, 3, 4};
+       },
+       166},
+      {"perm -1",
+       [](FullModel& f) {
+         f.op(f.transpose).transpose->perm = {0, 2, 3, -1};
+       },
+       166},
+      {"perm output",
+       [](FullModel& f) {
+         f.op(f.transpose).transpose->perm = {0, 1, 2, 3};
+       },
+       180},
+      {"perm of the batch",
+       [](FullModel& f) {
+         f.op(f.transpose).transpose->perm = {2, 0, 3, 1};
+       },
+       180},
+      {"pad mode", [](FullModel& f) { f.op(f.pad).pad->mode = static_cast<fb::PadMode>(3); }, 110},
+      {"pad value", [](FullModel& f) { f.op(f.pad).pad->value = kInf; }, 165},
+      {"pad before length", [](FullModel& f) { f.op(f.pad).pad->before = {0}; }, 166},
+      {"pad after length",
+       [](FullModel& f) {
+         f.op(f.pad).pad->after = {0, 0, 0, 0, 0};
+       },
+       166},
+      {"pad -1", [](FullModel& f) { f.op(f.pad).pad->before[1] = -1; }, 166},
+      {"pad INT_MAX", [](FullModel& f) { f.op(f.pad).pad->after[1] = INT32_MAX; }, 166},
+      {"pad output", [](FullModel& f) { f.op(f.pad).pad->after[1] = 2; }, 180},
+      {"pad batch", [](FullModel& f) { f.op(f.pad).pad->after[0] = 1; }, 180},
+      {"reflect as wide",
+       [](FullModel& f) {
+         f.op(f.pad).pad->mode = fb::PadMode::reflect;
+         f.op(f.pad).pad->after[1] = 3;
+       },
+       166},
+      {"reshape elements",
+       [](FullModel& f) {
+         f.tensor(f.op(f.reshape).outputs[0]).dims = {1, 7};
+       },
+       180},
+      {"linear weights", [](FullModel& f) { f.op(f.linear).linear->weights = 99; }, 111},
+      {"linear inputs", [](FullModel& f) { f.op(f.linear).linear->weights = 4; }, 183},
+      {"linear output",
+       [](FullModel& f) {
+         f.tensor(f.op(f.linear).outputs[0]).dims = {1, 9};
+       },
+       180},
+      {"output type",
+       [](FullModel& f) { f.tensor(f.op(f.unary).outputs[0]).dtype = fb::DType::f16; }, 181},
+      {"output rank",
+       [](FullModel& f) {
+         f.tensor(f.op(f.unary).outputs[0]).dims = {1, 3, 3, 6, 1};
+       },
+       180},
+      {"batch lost", [](FullModel& f) { f.tensor(f.op(f.unary).outputs[0]).batched = false; }, 180},
+      {"output rank below",
+       [](FullModel& f) {
+         f.tensor(f.op(f.unary).outputs[0]).dims = {1, 3, 3};
+       },
+       180},
+      {"no batch at all, wrong shape",
+       [](FullModel& f) {
+         for (auto& t : f.model().tensors) t->batched = false;
+         f.tensor(f.op(f.pool).outputs[0]).dims = {1, 3, 2, 6};
+       },
+       180},
+      {"no batch at all",
+       [](FullModel& f) {
+         for (auto& t : f.model().tensors) t->batched = false;
+       },
+       0},
+      {"convolution of rank 5",
+       [](FullModel& f) {
+         f.op(f.conv).inputs[0] = add_input(f, {1, 8, 8, 3, 1}, fb::DType::f32);
+       },
+       182},
+      {"concat with rank 5",
+       [](FullModel& f) {
+         f.op(f.concat).inputs.push_back(add_input(f, {1, 1, 1, 6, 1}, fb::DType::f32));
+       },
+       182},
+      {"arithmetic on integers",
+       [](FullModel& f) {
+         const uint32_t x = add_input(f, {1, 2}, fb::DType::i32);
+         const uint32_t y = f.b.tensor("sum", {1, 2}, true, fb::DType::i32);
+         f.b.op("add", fb::OpKind::binary, {x, x}, y).binary = std::make_unique<fb::BinaryT>();
+       },
+       181},
+      {"integers that only move",
+       [](FullModel& f) {
+         const uint32_t x = add_input(f, {1, 2}, fb::DType::i32);
+         f.b.op("move", fb::OpKind::reshape, {x}, f.b.tensor("y", {2}, true, fb::DType::i32));
+       },
+       0},
+      {"batch of the image alone", [](FullModel& f) { f.tensor(f.image).batched = false; }, 180},
+  });
+}
+
+TEST_CASE("single assignment") {
+  check_mutations({
+      {"input is a constant",
+       [](FullModel& f) {
+         f.model().golden.reset();
+         f.model().inputs[0]->preprocess.reset();
+         f.model().inputs[0]->tensor = f.constant;
+       },
+       170},
+      {"input twice",
+       [](FullModel& f) {
+         f.model().golden.reset();
+         f.b.input(f.image), f.model().inputs[1]->name = "other";
+       },
+       170},
+      {"written twice", [](FullModel& f) { f.op(f.unary).outputs = f.op(f.binary).outputs; }, 170},
+      {"writes an input", [](FullModel& f) { f.op(f.unary).outputs = {f.image}; }, 170},
+      {"writes a constant", [](FullModel& f) { f.op(f.unary).outputs = {f.constant}; }, 172},
+      {"reads its own output", [](FullModel& f) { f.op(f.unary).inputs = f.op(f.unary).outputs; },
+       171},
+      {"reads the future", [](FullModel& f) { f.op(f.conv).inputs = {f.logits}; }, 171},
+      {"order", [](FullModel& f) { std::swap(f.model().operators[5], f.model().operators[6]); },
+       171},
+      {"never produced", [](FullModel& f) { f.b.tensor("orphan", {1}); }, 173},
+      {"output is an input", [](FullModel& f) { f.model().outputs[0]->tensor = f.image; }, 194},
+      {"output is a constant",
+       [](FullModel& f) {
+         f.model().golden.reset();
+         f.model().outputs[0]->tensor = f.constant;
+       },
+       174},
+  });
+}
+
+}  // namespace
+}  // namespace qrt
