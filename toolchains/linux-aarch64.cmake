@@ -1,0 +1,28 @@
+# Linux on aarch64 with Debian's cross compiler. QRT_SYSROOT (a CMake or environment variable) is a
+# folder made by toolchains/arm-sysroot.sh arm64; tests run under qemu-aarch64.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+if(NOT QRT_SYSROOT)
+  set(QRT_SYSROOT "$ENV{QRT_SYSROOT}")
+endif()
+if(NOT QRT_SYSROOT)
+  set(QRT_SYSROOT "${CMAKE_CURRENT_LIST_DIR}/../build/sysroot-arm64")
+endif()
+if(NOT EXISTS "${QRT_SYSROOT}/.complete")
+  message(FATAL_ERROR "No sysroot in ${QRT_SYSROOT}: run toolchains/arm-sysroot.sh arm64 ${QRT_SYSROOT}")
+endif()
+# Remembered: builds configure again by themselves, without this environment.
+set(QRT_SYSROOT "${QRT_SYSROOT}" CACHE PATH "Sysroot made by toolchains/arm-sysroot.sh")
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES QRT_SYSROOT)
+set(CMAKE_FIND_ROOT_PATH ${QRT_SYSROOT})
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+# The shared libraries of the sysroot name each other: let the linker find them.
+set(CMAKE_EXE_LINKER_FLAGS_INIT "-Wl,-rpath-link,${QRT_SYSROOT}/usr/lib/aarch64-linux-gnu:${QRT_SYSROOT}/lib/aarch64-linux-gnu")
+set(CMAKE_SHARED_LINKER_FLAGS_INIT "${CMAKE_EXE_LINKER_FLAGS_INIT}")
+set(CMAKE_CROSSCOMPILING_EMULATOR "qemu-aarch64;-L;${QRT_SYSROOT}")
