@@ -2,23 +2,24 @@
 # Installs every Debian package libqrt needs, and nothing else. Does nothing (and needs no
 # network and no rights) when all of them are there.
 #
-# usage: toolchains/bootstrap.sh [build] [bench] [arm] [gates] [train]      default: build
+# usage: toolchains/bootstrap.sh [build] [bench] [arm] [gates] [models] [train]      default: build
 set -euo pipefail
 
 build="build-essential cmake ninja-build pkg-config libxnnpack-dev libpthreadpool-dev libcpuinfo-dev
   libflatbuffers-dev flatbuffers-compiler libxxhash-dev libonnx-dev libprotobuf-dev protobuf-compiler
   libopenblas-dev libssl-dev libcli11-dev nlohmann-json3-dev libpng-dev libjpeg62-turbo-dev doctest-dev
-  python3"
+  python3 libonnx-testdata"
 bench="libbenchmark-dev libdnnl-dev"
 arm="g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user"
 gates="clang-format-14 binutils"
+models="python3-numpy python3-onnx"  # to build examples/resnet20 from its checkpoint
 train="python3-numpy python3-torch python3-onnx python3-pil"  # only to train the demo model again
 
 packages=
 for group in "${@:-build}"; do
   case $group in
-    build|bench|arm|gates|train) packages+=" ${!group}" ;;
-    *) echo "bootstrap.sh: unknown group '$group'; allowed are build, bench, arm, gates, train" >&2; exit 2 ;;
+    build|bench|arm|gates|models|train) packages+=" ${!group}" ;;
+    *) echo "bootstrap.sh: unknown group '$group'; allowed are build, bench, arm, gates, models, train" >&2; exit 2 ;;
   esac
 done
 
