@@ -25,6 +25,9 @@ namespace {
 
 using io::ToolError;
 
+// Spent on timing the converted file's layers.
+constexpr double kTimingSeconds = 0.5;
+
 // Some stages name the file themselves.
 [[noreturn]] void refuse(const Error& e, const std::string& where) {
   const bool named = e.message.compare(0, where.size(), where) == 0;
@@ -224,6 +227,10 @@ Converted convert(const ConvertOptions& o) {
                              "relative error ",
                              result.error, ", allowed ", o.tolerance,
                              "; nothing was written, please report the model"));
+  if (!o.quiet) {
+    result.times = time_layers(result.file, o.model, kTimingSeconds);
+    append(result.warnings, slower_than_dense(result.times));
+  }
   return result;
 }
 
@@ -239,7 +246,7 @@ int convert_main(const ConvertOptions& o) {
     std::fprintf(stderr, "warning: %s\n", warning.c_str());
   if (o.quiet) return io::kDone;
   for (const std::string& note : result.notes) std::fprintf(stderr, "note: %s\n", note.c_str());
-  std::fputs(size_table(result.sizes).c_str(), stdout);
+  std::fputs(size_table(result.sizes, result.times).c_str(), stdout);
   std::printf("%s; relative error of its outputs against the model's %.1e\n",
               o.dry_run ? "nothing written (--dry-run)" : o.output.c_str(), result.error);
   return io::kDone;

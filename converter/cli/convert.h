@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "converter/cli/options.h"
+#include "converter/cli/predict.h"
 #include "converter/emit/emit.h"
 #include "converter/ir/graph.h"
 
@@ -29,7 +30,8 @@ struct Converted {
   std::vector<uint8_t> file;
   emit::SizeReport sizes;
   double error = 0;                          // of the file's outputs against what the graph means
-  std::vector<std::string> notes, warnings;  // warnings: the model itself looks broken
+  std::vector<std::string> notes, warnings;  // warnings: the result may not be what was wanted
+  std::vector<LayerTime> times;              // on this CPU; empty where nobody will see them
 };
 
 // Everything but writing. Throws ToolError 482 when libqrt's outputs differ from the graph's.
@@ -38,8 +40,9 @@ Converted convert(const ConvertOptions&);
 // convert(), then the file, atomically, then the table.
 int convert_main(const ConvertOptions&);
 
-// The table that qrt-convert prints: layer, shape, encoding, bits per weight, bytes; totals.
-std::string size_table(const emit::SizeReport&);
+// The table that qrt-convert prints: layer, shape, encoding, bits per weight, bytes; totals. With
+// times: milliseconds as stored and with dense f32 weights, everything without weights in one line.
+std::string size_table(const emit::SizeReport&, const std::vector<LayerTime>& times = {});
 
 }  // namespace qrt::cli
 

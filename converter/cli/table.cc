@@ -1,4 +1,5 @@
-// The sizes of a converted model as qrt-convert prints them.
+// The sizes and times of a converted model as qrt-convert prints them.
+#include <algorithm>
 #include <cstdio>
 
 #include "converter/cli/convert.h"
@@ -6,14 +7,24 @@
 namespace qrt::cli {
 namespace {
 
-std::string line(const std::string& name, const std::string& shape, const std::string& encoding,
-                 const std::string& bits, const std::string& indices, const std::string& centroids,
-                 const std::string& other, size_t name_width) {
-  char text[512];
-  std::snprintf(text, sizeof text, "%-*s  %13s  %-20s %8s %10s %10s %10s\n",
-                static_cast<int>(name_width), name.c_str(), shape.c_str(), encoding.c_str(),
-                bits.c_str(), indices.c_str(), centroids.c_str(), other.c_str());
-  return text;
+constexpr size_t kWidest = 60;
+
+struct Row {
+  std::string name, shape, encoding, bits, indices, centroids, other, ms, dense_ms;
+};
+
+std::string line(const Row& r, size_t name_width, bool timed) {
+  char text[640];
+  int n = std::snprintf(text, sizeof text, "%-*s  %13s  %-20s %8s %10s %10s %10s",
+                        static_cast<int>(name_width), r.name.c_str(), r.shape.c_str(),
+                        r.encoding.c_str(), r.bits.c_str(), r.indices.c_str(), r.centroids.c_str(),
+                        r.other.c_str());
+  std::string out(text, static_cast<size_t>(std::clamp(n, 0, static_cast<int>(sizeof text) - 1)));
+  if (timed) {
+    n = std::snprintf(text, sizeof text, " %9s %9s", r.ms.c_str(), r.dense_ms.c_str());
+    out.append(text, static_cast<size_t>(std::clamp(n, 0, static_cast<int>(sizeof text) - 1)));
+  }
+  return out.substr(0, out.find_last_not_of(' ') + 1) + "\n";
 }
 
 std::string fixed(double v, int digits) {
@@ -22,30 +33,71 @@ std::string fixed(double v, int digits) {
   return text;
 }
 
+// The times of the layers of the size report, found by name in the order of the file: names need
+// not differ. What is not taken remains for the line of all others.
+class Times {
+ public:
+  explicit Times(const std::vector<LayerTime>& all) : all_(all), taken_(all.size()) {}
+
+  const LayerTime* find(const std::string& layer) {
+    for (size_t i = 0; i < all_.size(); ++i)
+      if (!taken_[i] && all_[i].name == layer) {
+        taken_[i] = true;
+        return &all_[i];
+      }
+    return nullptr;
+  }
+
+  TotalTime rest() const {
+    TotalTime t;
+    for (size_t i = 0; i < all_.size(); ++i)
+      if (!taken_[i]) t.ms += all_[i].ms, t.dense_ms += all_[i].dense_ms;
+    return t;
+  }
+
+ private:
+  const std::vector<LayerTime>& all_;
+  std::vector<bool> taken_;
+};
+
 }  // namespace
 
-std::string size_table(const emit::SizeReport& r) {
-  constexpr size_t kWidest = 60;
-  size_t width = 5;
+std::string size_table(const emit::SizeReport& r, const std::vector<LayerTime>& times) {
+  size_t width = 15;
   for (const emit::LayerBytes& l : r.layers)
     width = std::max(width, std::min(l.layer.size(), kWidest));
-  std::string out =
-      line("layer", "weights", "encoding", "bits/w", "indices", "centroids", "other", width);
+  const bool timed = !times.empty();
+  Times by_name(times);
+  std::string out = line(
+      {"layer", "weights", "encoding", "bits/w", "indices", "centroids", "other", "ms", "dense ms"},
+      width, timed);
   uint64_t scalars = 0;
   for (const emit::LayerBytes& l : r.layers) {
     scalars += static_cast<uint64_t>(l.outputs) * static_cast<uint64_t>(l.inputs);
-    out += line(l.layer.substr(0, kWidest),
-                std::to_string(l.outputs) + " x " + std::to_string(l.inputs), l.encoding,
-                fixed(l.bits_per_weight(), 3), std::to_string(l.codes), std::to_string(l.entries),
-                std::to_string(l.entry_scales + l.dense + l.vectors), width);
+    const LayerTime* t = by_name.find(l.layer);
+    out += line(
+        {l.layer.substr(0, kWidest), std::to_string(l.outputs) + " x " + std::to_string(l.inputs),
+         l.encoding, fixed(l.bits_per_weight(), 3), std::to_string(l.codes),
+         std::to_string(l.entries), std::to_string(l.entry_scales + l.dense + l.vectors),
+         t ? fixed(t->ms, 3) : "", t ? fixed(t->dense_ms, 3) : ""},
+        width, timed);
+  }
+  if (timed) {
+    const TotalTime rest = by_name.rest();
+    out += line(
+        {"other operators", "", "", "", "", "", "", fixed(rest.ms, 3), fixed(rest.dense_ms, 3)},
+        width, true);
   }
   const uint64_t other = r.entry_scales + r.dense + r.vectors;
   const double bits =
       scalars == 0 ? 0
                    : 8.0 * static_cast<double>(r.codes + r.entries + r.entry_scales + r.dense) /
                          static_cast<double>(scalars);
-  out += line("total", std::to_string(scalars), "", fixed(bits, 3), std::to_string(r.codes),
-              std::to_string(r.entries), std::to_string(other), width);
+  const TotalTime all = total_time(times);
+  out += line(
+      {"total", std::to_string(scalars), "", fixed(bits, 3), std::to_string(r.codes),
+       std::to_string(r.entries), std::to_string(other), fixed(all.ms, 3), fixed(all.dense_ms, 3)},
+      width, timed);
   out += "file " + std::to_string(r.file_bytes) + " bytes (structure and alignment " +
          std::to_string(r.rest) + "), " +
          fixed(4.0 * static_cast<double>(scalars) / static_cast<double>(r.file_bytes), 2) +
