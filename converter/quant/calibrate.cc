@@ -25,7 +25,7 @@ class Sampler {
     int64_t length = 1;
     for (size_t i = 1; i < weight_.size(); ++i) length *= weight_[i];
     row_.assign((static_cast<size_t>(length) + dim_ - 1) / dim_ * dim_, 0.0f);
-    gram.sums.assign(dim_ * dim_, 0.0);
+    gram.sums.assign((request.per_block ? row_.size() / dim_ : 1) * dim_ * dim_, 0.0);
   }
 
   ir::ValueId reads() const { return node_.in[0]; }
@@ -100,9 +100,10 @@ class Sampler {
   void add_row() {
     for (size_t block = 0; block < row_.size(); block += dim_) {
       const float* x = &row_[block];
+      double* sums = &gram.sums[gram.sums.size() > dim_ * dim_ ? block * dim_ : 0];
       for (size_t i = 0; i < dim_; ++i) {
         is_finite = is_finite && std::isfinite(x[i]);
-        for (size_t j = 0; j < dim_; ++j) gram.sums[i * dim_ + j] += double{x[i]} * double{x[j]};
+        for (size_t j = 0; j < dim_; ++j) sums[i * dim_ + j] += double{x[i]} * double{x[j]};
       }
       ++gram.rows;
     }

@@ -19,11 +19,13 @@ namespace qrt::quant {
 struct GramRequest {
   ir::NodeId node = -1;
   int32_t dim = 1;
+  bool per_block = false;  // one matrix per block, else their sum
 };
 
 struct Gram {
-  std::vector<double> sums;  // [dim][dim]: sum of x x' over all blocks of all sampled rows
-  int64_t rows = 0;          // blocks summed
+  // Sum of x x' over all sampled rows, [blocks][dim][dim], or over their blocks too, [dim][dim].
+  std::vector<double> sums;
+  int64_t rows = 0;  // blocks summed
 };
 
 // Runs the graph over the data, eight rows at a time, and samples at most `positions` output

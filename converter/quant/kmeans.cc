@@ -1,7 +1,7 @@
-// Mahalanobis k-means as plain k-means. With G = U'U,
-//   (v - c)' G (v - c) = |U v - U c|^2,
-// and the mean of the U v of a cluster is U times the mean of its v: so points are
-// transformed once, clustered, and centroids are means of the original points.
+// Mahalanobis k-means as plain k-means on transformed points (metric.h). Centroids
+// are kept in the coordinates of the weights: with one G for the layer the best is
+// the mean of the points, whatever G is; with a G per block it solves
+//   (sum over points of G_b) c = sum over points of G_b v.
 // Deviations from the paper's code, which re-samples activations every iteration
 // and recomputes all assignments for every empty cluster: G is one fixed sum over
 // all samples, and an empty cluster takes half of the largest one, whose points
@@ -11,39 +11,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "converter/quant/nearest.h"
+#include "converter/base/parallel.h"
 #include "converter/quant/random.h"
 
 namespace qrt::quant {
 namespace {
-
-// U v for every point; `u` is upper-triangular, empty for the identity.
-std::vector<float> transformed(std::span<const float> points, int32_t dim,
-                               std::span<const double> u) {
-  if (u.empty()) return {points.begin(), points.end()};
-  std::vector<float> out(points.size());
-  const size_t d = static_cast<size_t>(dim);
-  for (size_t p = 0; p < points.size(); p += d)
-    for (size_t i = 0; i < d; ++i) {
-      double sum = 0;
-      for (size_t j = i; j < d; ++j) sum += u[i * d + j] * double{points[p + j]};
-      out[p + i] = static_cast<float>(sum);
-    }
-  return out;
-}
-
-double objective_of(std::span<const float> points, size_t d, std::span<const float> centroids,
-                    std::span<const int32_t> codes) {
-  double sum = 0;
-  for (size_t p = 0; p < codes.size(); ++p) {
-    const float* c = &centroids[static_cast<size_t>(codes[p]) * d];
-    for (size_t t = 0; t < d; ++t) {
-      const double e = double{points[p * d + t]} - double{c[t]};
-      sum += e * e;
-    }
-  }
-  return sum;
-}
 
 // Means of the points of each cluster, summed in point order in f64; a cluster without points
 // keeps its centroid.
@@ -61,47 +33,119 @@ void set_means(std::span<const float> points, size_t d, std::span<const int32_t>
       centroids[c * d + t] = static_cast<float>(sums[c * d + t] / static_cast<double>(counts[c]));
 }
 
+// The normal equations of every cluster under a G per block, gathered block by block:
+//   normal[c] = sum over b of n(b,c) G_b,  right[c] = sum over b of G_b S(b,c),
+// with n the number and S the sum of the cluster's points in block b.
+class NormalEquations {
+ public:
+  NormalEquations(size_t clusters, const Metric& metric)
+      : metric_(metric),
+        d_(static_cast<size_t>(metric.dim())),
+        normal_(clusters * d_ * d_, 0.0),
+        right_(clusters * d_, 0.0),
+        counts_(clusters),
+        sums_(clusters * d_) {}
+
+  void add_segment(std::span<const float> points, std::span<const int32_t> codes, size_t segment) {
+    std::fill(counts_.begin(), counts_.end(), 0.0);
+    std::fill(sums_.begin(), sums_.end(), 0.0);
+    for (size_t p = 0; p < codes.size(); ++p) {
+      const size_t c = static_cast<size_t>(codes[p]);
+      counts_[c] += 1;
+      for (size_t t = 0; t < d_; ++t) sums_[c * d_ + t] += double{points[p * d_ + t]};
+    }
+    const std::span<const double> g = metric_.gram(segment);
+    for (size_t c = 0; c < counts_.size(); ++c) {
+      if (counts_[c] == 0) continue;
+      for (size_t i = 0; i < d_ * d_; ++i) normal_[c * d_ * d_ + i] += counts_[c] * g[i];
+      for (size_t i = 0; i < d_; ++i)
+        for (size_t j = 0; j < d_; ++j) right_[c * d_ + i] += g[i * d_ + j] * sums_[c * d_ + j];
+    }
+  }
+
+  // Solved for the step from the centroid given, so that directions without activations keep it.
+  void solve_for(size_t c, float* centroid) const {
+    std::vector<double> step(right_.begin() + static_cast<std::ptrdiff_t>(c * d_),
+                             right_.begin() + static_cast<std::ptrdiff_t>((c + 1) * d_));
+    const double* normal = &normal_[c * d_ * d_];
+    for (size_t i = 0; i < d_; ++i)
+      for (size_t j = 0; j < d_; ++j) step[i] -= normal[i * d_ + j] * double{centroid[j]};
+    solve({normal, d_ * d_}, step);
+    for (size_t t = 0; t < d_; ++t) centroid[t] = static_cast<float>(double{centroid[t]} + step[t]);
+  }
+
+ private:
+  const Metric& metric_;
+  size_t d_;
+  std::vector<double> normal_, right_;  // [clusters][dim][dim], [clusters][dim]
+  std::vector<double> counts_, sums_;   // of one segment
+};
+
 class Clustering {
  public:
-  Clustering(std::span<const float> points, size_t d, size_t k, const KmeansOptions& options)
-      : points_(points), d_(d), k_(k), options_(options), random_(options.seed) {}
+  Clustering(std::span<const float> points, const Metric& metric, const KmeansOptions& options)
+      : points_(points),
+        d_(static_cast<size_t>(metric.dim())),
+        n_(points.size() / d_),
+        k_(std::min<size_t>(static_cast<size_t>(std::max(options.clusters, 1)), n_)),
+        metric_(metric),
+        options_(options),
+        random_(options.seed),
+        moved_(metric.transformed_points(points)),
+        distances_(n_) {}
 
   Kmeans run() {
-    const int64_t n = static_cast<int64_t>(points_.size() / d_);
     for (size_t c = 0; c < k_; ++c) {  // uniform, with replacement
-      const float* p = &points_[static_cast<size_t>(random_.below(n)) * d_];
-      centroids_.insert(centroids_.end(), p, p + d_);
+      const float* p = &points_[static_cast<size_t>(random_.below(static_cast<int64_t>(n_))) * d_];
+      out_.centroids.insert(out_.centroids.end(), p, p + d_);
     }
-    out_.codes.resize(static_cast<size_t>(n));
+    out_.codes.resize(n_);
     std::vector<int32_t> before;
     for (int32_t i = 0; i < std::max(options_.iterations, 1); ++i) {
-      nearest(points_, centroids_, static_cast<int32_t>(d_), out_.codes);
+      metric_.assign(moved_, out_.centroids, out_.codes, distances_, options_.threads);
       const int32_t splits = out_.splits;
       refill_empty();
-      out_.objective.push_back(objective_of(points_, d_, centroids_, out_.codes));
-      if (out_.codes == before && splits == out_.splits) break;  // a fixed point
-      before = out_.codes;
-      set_means(points_, d_, out_.codes, centroids_);
+      double sum = 0;
+      for (const float v : distances_) sum += double{v};
+      out_.objective.push_back(sum);
+      const bool is_settled = out_.codes == before && splits == out_.splits;
+      if (!is_settled) before = out_.codes;
+      set_centroids();
+      if (is_settled) break;  // a fixed point
     }
     out_.clusters = static_cast<int32_t>(k_);
     return std::move(out_);
   }
 
  private:
+  void set_centroids() {
+    set_means(points_, d_, out_.codes, out_.centroids);
+    if (!metric_.is_per_block()) return;
+    NormalEquations equations(k_, metric_);
+    const size_t run = n_ / metric_.segments();
+    for (size_t s = 0; s < metric_.segments(); ++s)
+      equations.add_segment(points_.subspan(s * run * d_, run * d_),
+                            std::span<const int32_t>(out_.codes).subspan(s * run, run), s);
+    split(k_, options_.threads, [&](size_t first, size_t last) {
+      for (size_t c = first; c < last; ++c) equations.solve_for(c, &out_.centroids[c * d_]);
+    });
+  }
+
   // Each empty cluster, in ascending order, takes one half of the largest: that centroid moves a
   // little one way, the empty one a little the other, and the largest's points choose again. A
   // cluster of identical points cannot be split and is not tried twice: at most 2 k attempts.
   void refill_empty() {
-    std::vector<int64_t> counts = sizes();
+    std::vector<int64_t> counts(k_, 0);
+    for (const int32_t c : out_.codes) ++counts[static_cast<size_t>(c)];
     for (size_t empty = 0; empty < k_; ++empty) {
       while (counts[empty] == 0) {
         const size_t largest =
             static_cast<size_t>(std::max_element(counts.begin(), counts.end()) - counts.begin());
         if (counts[largest] < 2) return;
-        if (split(largest, empty)) {
-          const std::vector<int64_t> now = sizes();
-          counts[largest] = now[largest];
-          counts[empty] = std::max<int64_t>(now[empty], 1);  // one attempt each
+        const int64_t moved = divide(largest, empty);
+        if (moved >= 0) {
+          counts[largest] -= moved;
+          counts[empty] = std::max<int64_t>(moved, 1);  // one attempt each
         } else {
           counts[largest] = 1;
         }
@@ -109,116 +153,91 @@ class Clustering {
     }
   }
 
-  std::vector<int64_t> sizes() const {
-    std::vector<int64_t> counts(k_, 0);
-    for (const int32_t c : out_.codes) ++counts[static_cast<size_t>(c)];
-    return counts;
-  }
-
-  bool split(size_t from, size_t into) {
+  // Returns how many points went over, -1 where all of them are the same.
+  int64_t divide(size_t from, size_t into) {
+    std::vector<size_t> members;
     double spread = 0;
-    int64_t members = 0;
-    for (size_t p = 0; p < out_.codes.size(); ++p) {
+    for (size_t p = 0; p < n_; ++p) {
       if (out_.codes[p] != static_cast<int32_t>(from)) continue;
-      ++members;
+      members.push_back(p);
       for (size_t t = 0; t < d_; ++t) {
-        const double e = double{points_[p * d_ + t]} - double{centroids_[from * d_ + t]};
+        const double e = double{points_[p * d_ + t]} - double{out_.centroids[from * d_ + t]};
         spread += e * e;
       }
     }
-    if (spread == 0) return false;
+    if (spread == 0) return -1;
     // A thousandth of the cluster's own deviation: far above rounding, far below its size.
-    const double step = 1e-3 * std::sqrt(spread / static_cast<double>(members * d_));
+    const double step = 1e-3 * std::sqrt(spread / static_cast<double>(members.size() * d_));
     std::vector<float> pair(2 * d_);
     for (size_t t = 0; t < d_; ++t) {
       const double noise = step * random_.normal();
-      pair[t] = static_cast<float>(double{centroids_[from * d_ + t]} - noise);
-      pair[d_ + t] = static_cast<float>(double{centroids_[from * d_ + t]} + noise);
+      pair[t] = static_cast<float>(double{out_.centroids[from * d_ + t]} - noise);
+      pair[d_ + t] = static_cast<float>(double{out_.centroids[from * d_ + t]} + noise);
     }
-    std::copy_n(pair.begin(), d_, centroids_.begin() + static_cast<std::ptrdiff_t>(from * d_));
-    std::copy_n(pair.begin() + static_cast<std::ptrdiff_t>(d_), d_,
-                centroids_.begin() + static_cast<std::ptrdiff_t>(into * d_));
-    for (size_t p = 0; p < out_.codes.size(); ++p) {
-      if (out_.codes[p] != static_cast<int32_t>(from)) continue;
-      int32_t side = 0;
-      nearest(points_.subspan(p * d_, d_), pair, static_cast<int32_t>(d_), {&side, 1});
-      if (side == 1) out_.codes[p] = static_cast<int32_t>(into);
-    }
+    std::copy_n(&pair[0], d_, &out_.centroids[from * d_]);
+    std::copy_n(&pair[d_], d_, &out_.centroids[into * d_]);
     ++out_.splits;
-    return true;
+    return choose_again(members, pair, static_cast<int32_t>(into));
+  }
+
+  // Points of one cluster between two centroids; ascending, so segments change seldom.
+  int64_t choose_again(const std::vector<size_t>& members, std::span<const float> pair,
+                       int32_t into) {
+    int64_t moved = 0;
+    size_t segment = 0;
+    std::vector<float> two = metric_.transformed(pair, 0);
+    for (const size_t p : members) {
+      const size_t here = p / (n_ / metric_.segments());
+      if (here != segment) two = metric_.transformed(pair, segment = here);
+      float sums[2] = {0, 0};
+      for (size_t side = 0; side < 2; ++side)
+        for (size_t t = 0; t < d_; ++t) {
+          const float e = moved_[p * d_ + t] - two[side * d_ + t];
+          sums[side] += e * e;
+        }
+      const bool goes = sums[1] < sums[0];
+      distances_[p] = goes ? sums[1] : sums[0];
+      if (!goes) continue;
+      out_.codes[p] = into;
+      ++moved;
+    }
+    return moved;
   }
 
   std::span<const float> points_;
-  size_t d_, k_;
+  size_t d_, n_, k_;
+  const Metric& metric_;
   KmeansOptions options_;
   Random random_;
-  std::vector<float> centroids_;
+  std::vector<float> moved_, distances_;
   Kmeans out_;
 };
 
 }  // namespace
 
-std::vector<double> factor(std::span<const double> gram, int32_t dim) {
-  const size_t d = static_cast<size_t>(dim);
-  double trace = 0;
-  for (size_t i = 0; i < d; ++i) trace += gram[i * d + i];
-  std::vector<double> u(d * d, 0.0);
-  if (!(trace > 0) || !std::isfinite(trace)) {
-    for (size_t i = 0; i < d; ++i) u[i * d + i] = 1;
-    return u;
-  }
-  // Cholesky of G * dim / trace + 1e-6, row by row: G = U'U.
-  const double scale = static_cast<double>(dim) / trace;
-  for (size_t i = 0; i < d; ++i) {
-    for (size_t j = i; j < d; ++j) {
-      double sum = gram[i * d + j] * scale + (i == j ? 1e-6 : 0.0);
-      for (size_t t = 0; t < i; ++t) sum -= u[t * d + i] * u[t * d + j];
-      // Rounding may eat the ridge of a rank-deficient G: its direction then counts for nothing.
-      u[i * d + j] = i == j ? std::sqrt(std::max(sum, 1e-12)) : sum / u[i * d + i];
-    }
-  }
-  return u;
+Kmeans kmeans(std::span<const float> points, const Metric& metric, const KmeansOptions& options) {
+  return Clustering(points, metric, options).run();
 }
 
-Kmeans kmeans(std::span<const float> points, int32_t dim, std::span<const double> gram,
+Kmeans kmeans(std::span<const float> points, int32_t dim, std::span<const double> grams,
               const KmeansOptions& options) {
-  const size_t d = static_cast<size_t>(dim), n = points.size() / d;
-  const size_t k = std::min<size_t>(static_cast<size_t>(std::max(options.clusters, 1)), n);
-  const std::vector<double> u = gram.empty() ? std::vector<double>() : factor(gram, dim);
-  const std::vector<float> moved = transformed(points, dim, u);
-  Kmeans out = Clustering(moved, d, k, options).run();
-  out.centroids.assign(k * d, 0.0f);
-  set_means(points, d, out.codes, out.centroids);
-  return out;
+  return kmeans(points, Metric(grams, dim), options);
 }
 
-std::vector<int32_t> assign(std::span<const float> points, int32_t dim,
-                            std::span<const double> gram, std::span<const float> centroids) {
-  const std::vector<double> u = gram.empty() ? std::vector<double>() : factor(gram, dim);
-  std::vector<int32_t> codes(points.size() / static_cast<size_t>(dim));
-  nearest(transformed(points, dim, u), transformed(centroids, dim, u), dim, codes);
+std::vector<int32_t> assign(std::span<const float> points, const Metric& metric,
+                            std::span<const float> centroids, size_t threads) {
+  std::vector<int32_t> codes(points.size() / static_cast<size_t>(metric.dim()));
+  metric.assign(metric.transformed_points(points), centroids, codes, {}, threads);
   return codes;
 }
 
-double weighted_error(std::span<const float> points, int32_t dim, std::span<const double> gram,
+double weighted_error(std::span<const float> points, int32_t dim, std::span<const double> grams,
                       std::span<const float> centroids, std::span<const int32_t> codes) {
   const size_t d = static_cast<size_t>(dim);
-  std::vector<double> e(d);
-  double sum = 0;
-  for (size_t p = 0; p < codes.size(); ++p) {
-    const float* c = &centroids[static_cast<size_t>(codes[p]) * d];
-    for (size_t t = 0; t < d; ++t) e[t] = double{points[p * d + t]} - double{c[t]};
-    for (size_t i = 0; i < d; ++i) {
-      if (gram.empty()) {
-        sum += e[i] * e[i];
-        continue;
-      }
-      double row = 0;
-      for (size_t j = 0; j < d; ++j) row += gram[i * d + j] * e[j];
-      sum += e[i] * row;
-    }
-  }
-  return sum;
+  std::vector<float> chosen(points.size());
+  for (size_t p = 0; p < codes.size(); ++p)
+    std::copy_n(&centroids[static_cast<size_t>(codes[p]) * d], d, &chosen[p * d]);
+  return error_of(points, chosen, dim, grams);
 }
 
 }  // namespace qrt::quant

@@ -11,8 +11,9 @@
 
 #include <algorithm>
 #include <limits>
-#include <thread>
 #include <vector>
+
+#include "converter/base/parallel.h"
 
 namespace qrt::quant {
 namespace {
@@ -35,11 +36,18 @@ Tiles transpose(std::span<const float> centroids, size_t dim) {
   return t;
 }
 
-[[gnu::always_inline]] inline void search(const float* points, size_t n, const Tiles& tiles,
-                                          int32_t* codes) {
+// A run of points and where their answers go.
+struct Part {
+  const float* points;
+  size_t n;
+  int32_t* codes;
+  float* distances;  // or null
+};
+
+[[gnu::always_inline]] inline void search(const Part& part, const Tiles& tiles) {
   const size_t dim = tiles.dim;
-  for (size_t i = 0; i < n; ++i) {
-    const float* p = points + i * dim;
+  for (size_t i = 0; i < part.n; ++i) {
+    const float* p = part.points + i * dim;
     float best[kTile];
     int32_t where[kTile];
     for (size_t j = 0; j < kTile; ++j) {
@@ -71,24 +79,23 @@ Tiles transpose(std::span<const float> centroids, size_t dim) {
         index = candidate;
       }
     }
-    codes[i] = static_cast<int32_t>(index);
+    part.codes[i] = static_cast<int32_t>(index);
+    if (part.distances) part.distances[i] = best[lane];
   }
 }
 
-void search_plain(const float* points, size_t n, const Tiles& tiles, int32_t* codes) {
-  search(points, n, tiles, codes);
+void search_plain(const Part& part, const Tiles& tiles) {
+  search(part, tiles);
 }
 using Search = decltype(&search_plain);
 
 #if defined(__x86_64__) && defined(__GNUC__)
-[[gnu::target("avx2")]] void search_avx2(const float* points, size_t n, const Tiles& tiles,
-                                         int32_t* codes) {
-  search(points, n, tiles, codes);
+[[gnu::target("avx2")]] void search_avx2(const Part& part, const Tiles& tiles) {
+  search(part, tiles);
 }
-[[gnu::target("avx512f,prefer-vector-width=512")]] void search_avx512(const float* points, size_t n,
-                                                                      const Tiles& tiles,
-                                                                      int32_t* codes) {
-  search(points, n, tiles, codes);
+[[gnu::target("avx512f,prefer-vector-width=512")]] void search_avx512(const Part& part,
+                                                                      const Tiles& tiles) {
+  search(part, tiles);
 }
 Search pick() {
   if (__builtin_cpu_supports("avx512f")) return search_avx512;
@@ -104,22 +111,17 @@ Search pick() {
 }  // namespace
 
 void nearest(std::span<const float> points, std::span<const float> centroids, int32_t dim,
-             std::span<int32_t> codes) {
+             std::span<int32_t> codes, std::span<float> distances, size_t threads) {
   const Tiles tiles = transpose(centroids, static_cast<size_t>(dim));
   const Search run = pick();
   const size_t n = codes.size(), d = static_cast<size_t>(dim);
   // Below about a million terms a thread costs more than it brings.
   const size_t terms = n * tiles.count * kTile * d;
-  const size_t threads =
-      std::clamp<size_t>(std::min<size_t>(std::thread::hardware_concurrency(), terms >> 20), 1, 16);
-  std::vector<std::thread> others;
-  for (size_t t = 1; t < threads; ++t) {
-    const size_t first = n * t / threads, last = n * (t + 1) / threads;
-    others.emplace_back(
-        [&, first, last] { run(&points[first * d], last - first, tiles, &codes[first]); });
-  }
-  run(points.data(), n / threads, tiles, codes.data());
-  for (std::thread& t : others) t.join();
+  split(n, std::min(threads, terms >> 20), [&](size_t first, size_t last) {
+    run({points.data() + first * d, last - first, codes.data() + first,
+         distances.empty() ? nullptr : distances.data() + first},
+        tiles);
+  });
 }
 
 }  // namespace qrt::quant

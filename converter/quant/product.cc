@@ -1,6 +1,5 @@
 // Layer by layer: which are coded and with which d and k, one pass over the
-// calibration data for all their Gram matrices, then k-means, rounding of the
-// entries, and a last assignment to the rounded ones. The float network gives the
+// calibration data for all their Gram matrices, then pq_layer.h. The float network gives the
 // activations; re-capturing through already coded layers, finer scopes and
 // corrections of the outputs are refinements of this form.
 #include "converter/quant/product.h"
@@ -10,25 +9,23 @@
 #include <optional>
 #include <set>
 
-#include "converter/base/half.h"
 #include "converter/base/text.h"
 #include "converter/ir/edit.h"
 #include "converter/quant/calibrate.h"
-#include "converter/quant/kmeans.h"
+#include "converter/quant/pq_layer.h"
 #include "schema/layout.h"
 
 namespace qrt::quant {
 namespace {
 
-constexpr int kBadWeights = 713;
 constexpr int kNoSuchLayer = 714;
 
 // A layer that will be coded.
 struct Plan {
   ir::NodeId node;
   ir::ValueId weight;
-  int64_t outputs, inputs, blocks;
-  int32_t dim, centroids;
+  int64_t outputs, inputs;
+  PqLayerSettings settings;
   size_t report;
 };
 
@@ -118,15 +115,26 @@ class Quantizer {
     const std::vector<int64_t>& shape = graph_.values[p.weight].shape;
     p.outputs = shape[0];
     p.inputs = ir::element_count(shape) / shape[0];
-    p.dim = block_length(wanted_block(options_, conv), p.inputs,
-                         conv ? conv->window.kernel[0] * conv->window.kernel[1] : 1);
-    p.blocks = (p.inputs + p.dim - 1) / p.dim;
-    const int32_t wanted = conv ? options_.centroids_conv : options_.centroids_fc;
-    p.centroids = clipped_centroids(wanted, p.outputs * p.blocks);
-    if (p.centroids < 2) return cat("too small: ", p.outputs * p.blocks, " blocks");
+    p.settings = settings_of(p, conv);
+    const int64_t blocks = (p.inputs + p.settings.dim - 1) / p.settings.dim;
+    if (clipped_centroids(p.settings.centroids, p.outputs * blocks, p.settings.clip) < 2)
+      return cat("too small: ", p.outputs * blocks, " blocks");
     p.report = report_.layers.size();
     plans_.push_back(p);
     return "";
+  }
+
+  PqLayerSettings settings_of(const Plan& p, const ir::Conv2d* conv) const {
+    PqLayerSettings s;
+    s.dim = block_length(wanted_block(options_, conv), p.inputs,
+                         conv ? conv->window.kernel[0] * conv->window.kernel[1] : 1);
+    s.centroids = conv ? options_.centroids_conv : options_.centroids_fc;
+    s.books = options_.books;
+    s.entry = options_.entries;
+    s.clip = options_.clip;
+    s.gram = options_.use_activations ? options_.gram : GramKind::none;
+    s.iterations = options_.iterations;
+    return s;
   }
 
   // ---- how -------------------------------------------------------------------------------------
@@ -142,14 +150,13 @@ class Quantizer {
       return std::vector<Gram>();
     }
     std::vector<GramRequest> requests;
-    for (const Plan& p : plans_) requests.push_back({p.node, p.dim});
+    for (const Plan& p : plans_)
+      requests.push_back({p.node, p.settings.dim, p.settings.gram == GramKind::per_block});
     auto grams = collect_grams(graph_, requests, data_, options_.positions, options_.seed);
     if (!grams.ok()) return grams;
     for (size_t i = 0; i < plans_.size(); ++i) {
-      double trace = 0;
-      for (int32_t t = 0; t < plans_[i].dim; ++t)
-        trace += (*grams)[i].sums[t * (plans_[i].dim + 1)];
-      if (trace > 0) continue;
+      const std::vector<double>& sums = (*grams)[i].sums;
+      if (std::any_of(sums.begin(), sums.end(), [](double v) { return v != 0; })) continue;
       (*grams)[i].sums.clear();
       report_.notes.push_back(cat(graph_.nodes[plans_[i].node].name,
                                   ": its inputs are all zero on the calibration data; "
@@ -158,66 +165,27 @@ class Quantizer {
     return grams;
   }
 
-  // Sub-vectors in the order of the codes, [block][output][dim], zeros behind a short last block.
-  static std::vector<float> sub_vectors(const Plan& p, const std::vector<float>& w) {
-    std::vector<float> out(static_cast<size_t>(p.blocks * p.outputs * p.dim), 0.0f);
-    size_t at = 0;
-    for (int64_t b = 0; b < p.blocks; ++b)
-      for (int64_t o = 0; o < p.outputs; ++o, at += static_cast<size_t>(p.dim)) {
-        const int64_t length = std::min<int64_t>(p.dim, p.inputs - b * p.dim);
-        std::copy_n(w.begin() + o * p.inputs + b * p.dim, length,
-                    out.begin() + static_cast<std::ptrdiff_t>(at));
-      }
-    return out;
-  }
-
   Result<Encoding> encode(const Plan& p, const Gram& gram) {
     const std::string& name = graph_.nodes[p.node].name;
-    const std::vector<float>& w = ir::constant_of(graph_, p.weight)->data;
-    for (const float v : w) {
-      const bool fits = options_.entries == EntryType::f32 || std::abs(v) <= 65504.0f;
-      if (!std::isfinite(v) || !fits)
-        return fail(kBadWeights, name, ": it has a weight of ", v,
-                    std::isfinite(v) ? "; entries of f16 reach 65504, choose entries=f32"
-                                     : "; only finite weights can be coded, check the model");
-    }
-    const std::vector<float> points = sub_vectors(p, w);
-    KmeansOptions k{p.centroids, options_.iterations,
-                    options_.seed + static_cast<uint64_t>(p.node)};
-    Kmeans clusters = kmeans(points, p.dim, gram.sums, k);
-    Codebook book;
-    book.count = p.centroids;
-    book.dim = p.dim;
-    book.entry = options_.entries;
-    book.entries = std::move(clusters.centroids);
-    if (book.entry == EntryType::f16)
-      std::transform(book.entries.begin(), book.entries.end(), book.entries.begin(), round_to_half);
-    const std::vector<int32_t> codes = assign(points, p.dim, gram.sums, book.entries);
-    book.codes.assign(codes.begin(), codes.end());
-    describe(p, points, gram, book, codes);
-    Encoding e = std::move(book);
-    const auto sound = check(e, p.outputs, p.inputs);
-    if (!sound.ok()) return fail(sound.error().id, name, ": ", sound.error().message);
-    return e;
+    auto layer =
+        encode_pq_layer(ir::constant_of(graph_, p.weight)->data, p.outputs, p.inputs, p.settings,
+                        gram.sums, options_.seed + static_cast<uint64_t>(p.node), options_.threads);
+    if (!layer.ok()) return fail(layer.error().id, name, ": ", layer.error().message);
+    describe(p, *layer);
+    return Encoding(std::move(layer->book));
   }
 
-  void describe(const Plan& p, const std::vector<float>& points, const Gram& gram,
-                const Codebook& book, const std::vector<int32_t>& codes) {
+  void describe(const Plan& p, const PqLayer& layer) {
     LayerReport& r = report_.layers[p.report];
-    r.centroids = book.count;
-    r.block = book.dim;
-    const StoredBytes bytes = stored_bytes(Encoding(book), p.outputs, p.inputs);
-    r.bits_per_weight = 8.0 * static_cast<double>(bytes.codes + bytes.entries) /
+    r.centroids = layer.book.count;
+    r.block = layer.book.dim;
+    const StoredBytes bytes = stored_bytes(Encoding(layer.book), p.outputs, p.inputs);
+    r.bits_per_weight = 8.0 * static_cast<double>(bytes.codes + bytes.entries + bytes.scales) /
                         static_cast<double>(p.outputs * p.inputs);
-    const std::vector<float> zero(static_cast<size_t>(p.dim), 0.0f);
-    const std::vector<int32_t> nothing(codes.size(), 0);
-    const double energy = weighted_error(points, p.dim, {}, zero, nothing);
-    const double error = weighted_error(points, p.dim, {}, book.entries, codes);
     // Capped where nothing is lost at all, so that tables stay finite.
-    r.weight_snr_db = error > 0 ? std::min(200.0, 10 * std::log10(energy / error)) : 200.0;
-    const double output = weighted_error(points, p.dim, gram.sums, zero, nothing);
-    r.output_error =
-        output > 0 ? weighted_error(points, p.dim, gram.sums, book.entries, codes) / output : 0;
+    r.weight_snr_db =
+        layer.weight_error > 0 ? std::min(200.0, -10 * std::log10(layer.weight_error)) : 200.0;
+    r.output_error = layer.output_error;
   }
 
   // Weights may be shared: each layer gets a constant of its own.
@@ -242,13 +210,6 @@ class Quantizer {
 };
 
 }  // namespace
-
-int32_t clipped_centroids(int32_t wanted, int64_t points) {
-  int64_t power = 1;
-  while (power * 2 * 4 < points) power *= 2;  // power < points / 4, strictly
-  if (power * 4 >= points) power = 0;
-  return static_cast<int32_t>(std::min<int64_t>(wanted, power));
-}
 
 Result<MethodReport> quantize_pq(ir::Graph& graph, const PqOptions& options,
                                  const CalibrationData& data) {

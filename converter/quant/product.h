@@ -11,6 +11,7 @@
 #include "converter/base/result.h"
 #include "converter/ir/graph.h"
 #include "converter/quant/method.h"
+#include "converter/quant/pq_layer.h"
 
 namespace qrt::quant {
 
@@ -23,24 +24,24 @@ struct PqOptions {
   int32_t centroids_fc = 2048;
   int32_t iterations = 100;
   uint64_t seed = 1;
-  int32_t positions = 16;              // sampled output positions per calibration row and layer
-  EntryType entries = EntryType::f16;  // or f32
-  bool use_activations = true;         // false: plain k-means even where there is data
-  bool skip_first = true;              // the first convolution stays dense
-  std::vector<std::string> skip;       // node names that stay dense
+  int32_t positions = 16;  // sampled output positions per calibration row and layer
+  EntryType entries = EntryType::f16;
+  int32_t books = 1;  // whose entries add up
+  Clip clip = Clip::code;
+  GramKind gram = GramKind::shared;
+  int32_t threads = 0;            // 0: all cores; never changes the result
+  bool use_activations = true;    // false: plain k-means even where there is data
+  bool skip_first = true;         // the first convolution stays dense
+  std::vector<std::string> skip;  // node names that stay dense
 };
 
 // Errors: QRT-E0712, naming the key, what was found and what is allowed.
 Result<PqOptions> parse_pq_options(const MethodOptions&);
 
-// k clipped for stability as the paper's code does: at most the largest power of two strictly
-// smaller than points / 4, where points = outputs x blocks. Below 2: nothing to quantize.
-int32_t clipped_centroids(int32_t wanted, int64_t points);
-
 // Encodes the weights of Conv2d and Linear layers. Those stay dense, with a reason in the report,
 // that are encoded already, named in `skip`, the first convolution, depthwise or otherwise so small
 // that a codebook would not pay. Deterministic for given options and data. Errors: those of
-// collect_grams(); QRT-E0713 (weights not finite, or beyond f16), QRT-E0714 (a name in `skip` that
+// collect_grams() and encode_pq_layer(), with the layer's name; QRT-E0714 (a name in `skip` that
 // the graph does not have). The graph is unchanged on an error.
 Result<MethodReport> quantize_pq(ir::Graph&, const PqOptions&, const CalibrationData&);
 

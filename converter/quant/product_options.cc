@@ -25,6 +25,21 @@ Result<void> number(const std::string& key, const std::string& text, T least, T 
   return {};
 }
 
+// One of a few words.
+template <class T>
+Result<void> word(const std::string& key, const std::string& text,
+                  std::initializer_list<std::pair<const char*, T>> words, T* out) {
+  std::string allowed;
+  for (const auto& [name, value] : words) {
+    if (text == name) {
+      *out = value;
+      return {};
+    }
+    append(allowed, name, " or ");
+  }
+  return refuse(key, text, allowed);
+}
+
 // first, none, or names joined by '+'; names may stand beside first.
 void parse_skip(const std::string& text, PqOptions* o) {
   o->skip_first = false;
@@ -67,14 +82,20 @@ Result<PqOptions> parse_pq_options(const MethodOptions& words) {
       r = number(key, value, uint64_t{0}, UINT64_MAX, &o.seed);
     else if (key == "skip")
       parse_skip(value, &o);
-    else if (key == "entries" && (value == "f16" || value == "f32"))
-      o.entries = value == "f16" ? EntryType::f16 : EntryType::f32;
-    else if (key == "activations" && (value == "yes" || value == "no"))
-      o.use_activations = value == "yes";
+    else if (key == "books")
+      r = number(key, value, 1, static_cast<int32_t>(layout::kMaxBooks), &o.books);
     else if (key == "entries")
-      return refuse(key, value, "f16 or f32");
+      r = word(key, value,
+               {{"f16", EntryType::f16}, {"f32", EntryType::f32}, {"i8", EntryType::i8}},
+               &o.entries);
+    else if (key == "clip")
+      r = word(key, value,
+               {{"code", Clip::code}, {"paper", Clip::paper}, {"largest", Clip::largest}}, &o.clip);
+    else if (key == "gram")
+      r = word(key, value, {{"shared", GramKind::shared}, {"per_block", GramKind::per_block}},
+               &o.gram);
     else if (key == "activations")
-      return refuse(key, value, "yes or no");
+      r = word(key, value, {{"yes", true}, {"no", false}}, &o.use_activations);
     else
       return fail(kBadOption, "method pq has no option '", key,
                   "'; it has: ", (*find_method("pq"))->options);

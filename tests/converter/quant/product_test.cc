@@ -204,6 +204,33 @@ TEST_CASE("pq: blocks that do not divide the row shrink; large scopes and f32 en
   CHECK(layer(*r, "stem").block == 9);  // 27 inputs: 18 does not divide, whole kernels do
 }
 
+TEST_CASE("pq: books, kinds of entries, clipping and Gram matrices by option") {
+  ir::Graph g = network();
+  const MethodOptions words = {
+      {"books", "2"},      {"entries", "i8"},      {"clip", "paper"},  {"gram", "per_block"},
+      {"iterations", "8"}, {"centroids_fc", "16"}, {"block_1x1", "8"}, {"centroids_conv", "16"}};
+  auto o = quant::parse_pq_options(words);
+  REQUIRE_MESSAGE(o.ok(), o.error().message);
+  CHECK(o->gram == quant::GramKind::per_block);
+  const auto r = quant::quantize_pq(g, *o, images());
+  REQUIRE_MESSAGE(r.ok(), r.error().message);
+  REQUIRE(ir::verify(g).ok());
+  for (const ir::Constant& c : g.constants) {
+    if (!c.encoding) continue;
+    const auto& b = std::get<quant::Codebook>(*c.encoding);
+    CHECK(b.books == 2);
+    CHECK(b.count == 16);
+    CHECK(b.entry == quant::EntryType::i8);
+  }
+  // Two 4-bit codes for 9 weights each; 32 entries of 9 bytes and a scale of two.
+  CHECK(layer(*r, "body").bits_per_weight == doctest::Approx((512 * 8 + 32 * 11 * 8) / 4608.0));
+  ir::Graph one = network();
+  quant::PqOptions plain = *o;
+  plain.books = 1;
+  REQUIRE(quant::quantize_pq(one, plain, images()).ok());
+  CHECK(output_error(g, images(20, 6)) < output_error(one, images(20, 6)));
+}
+
 TEST_CASE("pq: bad options and weights are refused by name") {
   const auto refused = [](const char* key, const char* value) {
     const auto o = quant::parse_pq_options({{key, value}});
@@ -215,7 +242,11 @@ TEST_CASE("pq: bad options and weights are refused by name") {
     refused("block_3x3", value);
   refused("centroids_fc", "1");
   refused("centroids_conv", "65537");
-  refused("entries", "i8");
+  refused("entries", "i4");
+  refused("books", "5");
+  refused("books", "0");
+  refused("clip", "none");
+  refused("gram", "none");
   refused("activations", "maybe");
   refused("bloks", "9");
   CHECK(quant::parse_pq_options({{"seed", "18446744073709551615"}}).ok());
@@ -267,6 +298,18 @@ TEST_CASE("calibrate: Gram matrices are the sums they claim, padding and stride 
   REQUIRE_MESSAGE(grams.ok(), grams.error().message);
   CHECK((*grams)[0].rows == 19 * 16 * 16);
   CHECK((*grams)[1].rows == 19);
+  const std::vector<quant::GramRequest> by_block = {{body, 9, true}, {fc, 5, true}};
+  const auto parts = quant::collect_grams(g, by_block, data, 1000, 1);
+  REQUIRE(parts.ok());
+  REQUIRE((*parts)[0].sums.size() == 16 * 81);
+  REQUIRE((*parts)[1].sums.size() == 13 * 25);
+  for (size_t i = 0; i < 81; ++i) {
+    double sum = 0;
+    for (size_t b = 0; b < 16; ++b) sum += (*parts)[0].sums[b * 81 + i];
+    CHECK(sum == doctest::Approx((*grams)[0].sums[i]).epsilon(1e-12));
+  }
+  CHECK((*parts)[1].sums[7 * 25 + 6] == (*grams)[1].sums[36 * 65]);  // input 7 * 5 + 1, squared
+  CHECK((*parts)[1].sums.back() == 0);                               // behind the last input
   std::vector<float> b, h;
   const auto out = eval::evaluate(g, data.inputs, [&](ir::ValueId id, const eval::Tensor& t) {
     if (g.values[id].name == "b") b = t.data;
