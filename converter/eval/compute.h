@@ -22,6 +22,13 @@ struct View {
 };
 View view(const Tensor& tensor);
 
+// NaN stays NaN, and a limit that is none (kNoMin, kNoMax) lets infinities pass, as in the engine.
+inline float clamped(float x, const ir::Clamp& clamp) {
+  if (x < clamp.min && clamp.min != ir::kNoMin) return clamp.min;
+  if (x > clamp.max && clamp.max != ir::kNoMax) return clamp.max;
+  return x;
+}
+
 // A node about to run: its inputs, and the output with type and shape set and zeros inside.
 struct Call {
   const ir::Node& node;

@@ -10,16 +10,12 @@
 namespace qrt::eval {
 namespace {
 
-float clamped(float x, const ir::Clamp& clamp) {
-  return std::min(std::max(x, clamp.min), clamp.max);
-}
-
 float apply(const ir::Unary& unary, float x) {
   using Op = ir::Unary::Op;
   const float a = unary.alpha, b = unary.beta;
   switch (unary.op) {
     case Op::clamp:
-      return std::min(std::max(x, a), b);
+      return clamped(x, {a, b});
     case Op::leaky_relu:
       return x < 0 ? a * x : x;
     case Op::elu:

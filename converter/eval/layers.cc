@@ -70,7 +70,7 @@ void finish(Call& call, const Layer& layer, int64_t outputs, int64_t inner) {
         if (scale) value *= scale[o];
         if (bias) value += bias[o];
         if (residual) value += residual[at];
-        y[at] = std::min(std::max(value, layer.clamp.min), layer.clamp.max);
+        y[at] = clamped(value, layer.clamp);
       }
     }
   }

@@ -21,7 +21,7 @@ namespace qrt::import {
 namespace {
 
 constexpr uint64_t kMaxFileBytes = std::numeric_limits<int32_t>::max();  // protobuf's own limit
-constexpr int64_t kMinOpset = 7, kMaxOpset = 17;
+constexpr int64_t kMinOpset = 1, kMaxOpset = 17;
 
 // One node that cannot be converted, and why.
 struct Problem {
@@ -241,6 +241,7 @@ void Reader::convert(const onnx::NodeProto& proto) {
     }
   }
   Node node(import_, proto);
+  if (import_.opset < 7) accept_old_form(node);
   row->handle(node);
 }
 

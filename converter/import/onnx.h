@@ -26,11 +26,12 @@ struct Imported {
   std::vector<std::string> notes;  // what the user should know
 };
 
-// Reads opsets 7 to 17. Values keep the names of the source: parameters are constants under the
-// names of their initializers (also where an Identity or a ConstantOfShape node makes them), so
-// that checkpoints can be mapped by name. Weights spelled as Gather(codebook, codes) stay spelled
-// out. External data is read only from regular files beside or below the model. Errors: QRT-E0500
-// to 0519, and what shape inference refuses (0550 to 0554) in their message.
+// Reads opsets 7 to 17, and older ones where operators can be brought into the later form. Values
+// keep the names of the source: parameters are constants under the names of their initializers
+// (also where an Identity or a ConstantOfShape node makes them), so that checkpoints can be mapped
+// by name. Weights spelled as Gather(codebook, codes) stay spelled out. External data is read only
+// from regular files beside or below the model. Errors: QRT-E0500 to 0519, and what shape inference
+// refuses (0550 to 0554) in their message.
 Result<Imported> import_onnx(const std::string& path, const OnnxOptions& options);
 
 // The same for a file already in memory. `path` stands in messages, and external data is looked for

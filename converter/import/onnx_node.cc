@@ -60,6 +60,7 @@ bool Node::has(size_t input) const {
 
 ir::ValueId Node::in(size_t input) const {
   if (!has(input)) refuse(506, "input ", input, " is missing; check the source model");
+  if (const auto found = replaced_.find(input); found != replaced_.end()) return found->second;
   return import_.values.at(proto_.input(static_cast<int>(input)));
 }
 

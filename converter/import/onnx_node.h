@@ -77,6 +77,8 @@ class Node {
   ir::ValueId in(size_t input) const;
   const ir::Value& value(ir::ValueId id) const { return import_.graph.values[id]; }
   bool fixed(ir::ValueId id) const;
+  // From now on in(input) is `id`.
+  void replace_input(size_t input, ir::ValueId id) { replaced_[input] = id; }
   // The value of an input that must be known now: 0513 otherwise.
   std::vector<int64_t> known_ints(size_t input, const char* what) const;
   float known_float(size_t input, const char* what) const;
@@ -115,6 +117,7 @@ class Node {
   const onnx::NodeProto& proto_;
   std::string name_;
   bool name_taken_ = false;
+  std::unordered_map<size_t, ir::ValueId> replaced_;
 };
 
 // One row of onnx_ops.inc.
@@ -125,6 +128,10 @@ struct OpRow {
 };
 // nullptr if qrt-convert does not know the operator.
 const OpRow* find_op(const std::string& op_type);
+
+// Before opset 7: brings the node's inputs into the later form. Throws Refusal where that cannot
+// be.
+void accept_old_form(Node& n);
 
 // The handlers the rows name.
 #define QRT_ONNX_OP(name, min_inputs, max_inputs, handler) void handler(Node&);

@@ -129,7 +129,8 @@ void import_identity(Node& n) {
   if (n.op() == "Dropout" && n.has(2)) {
     // Training mode on would drop; inference exports leave it out or say false.
     const std::vector<int64_t> training = n.known_ints(2, "training_mode");
-    if (!training.empty() && training[0] != 0) {
+    const bool keeps_all = n.has(1) && n.known_float(1, "ratio") == 0;
+    if (!training.empty() && training[0] != 0 && !keeps_all) {
       n.unsupported("it is in training mode; export for inference");
     }
   }
