@@ -76,27 +76,17 @@ std::vector<std::string> levels() {
 }
 
 // The first rows of a float .npy file as another file.
-std::string first_rows(const std::string& path, int64_t rows) {
-  const NpyFloats all = read_npy(path);
+std::string first_rows_file(const std::string& path, int64_t rows) {
   const std::string out = scratch("rows" + std::to_string(rows) + ".npy");
-  std::string head = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(rows);
-  size_t count = static_cast<size_t>(rows);
-  for (size_t i = 1; i < all.shape.size(); ++i) {
-    head += ", " + std::to_string(all.shape[i]);
-    count *= static_cast<size_t>(all.shape[i]);
-  }
-  head += "), }";
-  std::ofstream file(out, std::ios::binary);
-  file << "\x93NUMPY" << '\1' << '\0' << static_cast<char>(head.size()) << '\0' << head;
-  file.write(reinterpret_cast<const char*>(all.data.data()),
-             static_cast<std::streamsize>(4 * count));
+  write_npy(out, first_rows(read_npy(path), rows));
   return out;
 }
 
 // The relative error of the logits of `rows` golden images.
 double golden_error(const Network& n, int64_t rows, const std::vector<std::string>& runner,
                     const std::vector<std::string>& options) {
-  const std::string input = first_rows(real_data(kGoldenInput), rows), out = scratch("logits.npy");
+  const std::string input = first_rows_file(real_data(kGoldenInput), rows),
+                    out = scratch("logits.npy");
   std::vector<std::string> words = runner;
   words.insert(words.end(), {"run", converted(n), "--input", input, "--output", out});
   words.insert(words.end(), options.begin(), options.end());
@@ -186,7 +176,7 @@ TEST_CASE("published: the same bytes every time, whatever the threads") {
                    "--weights", real_data("killthebits/resnet18_small_blocks.pth"), "-o", again})
           .code == 0);
   CHECK(first == read_text(again));
-  const std::string input = first_rows(real_data(kGoldenInput), 1);
+  const std::string input = first_rows_file(real_data(kGoldenInput), 1);
   std::string logits;
   for (const char* threads : {"1", "2", "3"}) {
     const std::string out = scratch(std::string("threads") + threads + ".npy");

@@ -48,6 +48,25 @@ inline NpyFloats read_npy(const std::string& path) {
   return out;
 }
 
+// Writes f32 rows as the reader above takes them.
+inline void write_npy(const std::string& path, const NpyFloats& rows) {
+  std::string head = "{'descr': '<f4', 'fortran_order': False, 'shape': (";
+  for (int64_t dim : rows.shape) head += std::to_string(dim) + ", ";
+  head += "), }";
+  std::ofstream file(path, std::ios::binary);
+  file << "\x93NUMPY" << '\1' << '\0' << static_cast<char>(head.size()) << '\0' << head;
+  file.write(reinterpret_cast<const char*>(rows.data.data()),
+             static_cast<std::streamsize>(4 * rows.data.size()));
+}
+
+// The first `count` rows.
+inline NpyFloats first_rows(NpyFloats rows, int64_t count) {
+  rows.data.resize(rows.data.size() / static_cast<size_t>(rows.shape[0]) *
+                   static_cast<size_t>(count));
+  rows.shape[0] = count;
+  return rows;
+}
+
 // Largest difference relative to the largest expected magnitude; infinite where sizes differ.
 inline double relative_error(const std::vector<float>& got, const std::vector<float>& want) {
   if (got.size() != want.size() || got.empty()) return 1e30;
