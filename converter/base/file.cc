@@ -22,6 +22,15 @@ struct Descriptor {
   }
 };
 
+std::string hex_of(const unsigned char* digest, unsigned length) {
+  std::string text;
+  for (unsigned i = 0; i < length; ++i) {
+    text += "0123456789abcdef"[digest[i] >> 4];
+    text += "0123456789abcdef"[digest[i] & 15];
+  }
+  return text;
+}
+
 }  // namespace
 
 Result<std::string> read_file(const std::string& path, uint64_t limit, int id) {
@@ -57,12 +66,33 @@ std::string sha256_hex(const void* data, size_t bytes) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned length = 0;
   if (EVP_Digest(data, bytes, digest, &length, EVP_sha256(), nullptr) != 1) return "";
-  std::string text;
-  for (unsigned i = 0; i < length; ++i) {
-    text += "0123456789abcdef"[digest[i] >> 4];
-    text += "0123456789abcdef"[digest[i] & 15];
-  }
-  return text;
+  return hex_of(digest, length);
+}
+
+Fingerprint::Fingerprint() : context_(EVP_MD_CTX_new()) {
+  EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_.get()), EVP_sha256(), nullptr);
+}
+
+Fingerprint& Fingerprint::add(const void* data, size_t bytes) {
+  const uint64_t length = bytes;
+  auto* context = static_cast<EVP_MD_CTX*>(context_.get());
+  EVP_DigestUpdate(context, &length, sizeof length);
+  EVP_DigestUpdate(context, data, bytes);
+  return *this;
+}
+
+std::string Fingerprint::hex() const {
+  std::unique_ptr<void, Free> copy(EVP_MD_CTX_new());
+  auto* context = static_cast<EVP_MD_CTX*>(copy.get());
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned length = 0;
+  EVP_MD_CTX_copy_ex(context, static_cast<const EVP_MD_CTX*>(context_.get()));
+  EVP_DigestFinal_ex(context, digest, &length);
+  return hex_of(digest, length);
+}
+
+void Fingerprint::Free::operator()(void* context) const {
+  EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context));
 }
 
 }  // namespace qrt

@@ -1,12 +1,16 @@
 // Stage after stage; a stage that refuses ends it with its own code and sentence.
 #include "converter/cli/convert.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cstdio>
 
+#include "converter/base/file.h"
 #include "converter/base/text.h"
 #include "converter/cli/data.h"
 #include "converter/cli/engine.h"
+#include "converter/cli/progress.h"
 #include "converter/eval/evaluate.h"
 #include "converter/import/activation_trap.h"
 #include "converter/import/checkpoint.h"
@@ -112,13 +116,42 @@ void look_for_placeholders(const ConvertOptions& o, const ir::Graph& g,
                            "give the trained ones with --weights CKPT.pth"));
 }
 
+// What a finished layer depends on beside its own key: another model, other data, options or
+// another build of this program start afresh.
+std::string identity(const ConvertOptions& o, const Source& source, const Samples& samples) {
+  Fingerprint print;
+  const io::MappedFile program("/proc/self/exe");
+  print.add(program.data(), program.size());
+  print.add(source.model_sha256).add(source.weights_sha256).add(o.method).add(o.command);
+  for (const auto& [key, value] : o.method_options) print.add(key).add(value);
+  for (const eval::Tensor& t : samples.calibration) print.add(t.shape).add(t.data).add(t.ints);
+  return print.hex();
+}
+
+// The work file of a conversion; null where the output is a device or nothing will be written.
+std::unique_ptr<WorkFile> open_work(const ConvertOptions& o, const Source& source,
+                                    const Samples& samples, std::vector<std::string>& notes) {
+  struct stat info {};
+  const bool is_device = ::stat(o.output.c_str(), &info) == 0 && !S_ISREG(info.st_mode);
+  if (o.dry_run || o.output.empty() || is_device) return nullptr;
+  auto work = std::make_unique<WorkFile>(o.output + ".work", identity(o, source, samples));
+  if (work->kept() > 0)
+    notes.push_back(cat("resumed: ", work->kept(), " finished steps were found in ", work->path()));
+  return work;
+}
+
 // Encodes the graph's weights in place.
-void apply_method(const ConvertOptions& o, const Samples& samples, ir::Graph& g,
-                  std::vector<std::string>& notes) {
+void apply_method(const ConvertOptions& o, const Samples& samples, Source& source,
+                  std::unique_ptr<WorkFile>& work) {
   if (o.method.empty()) return;
+  ir::Graph& g = source.graph;
+  std::vector<std::string>& notes = source.notes;
   const quant::Method* method = take(quant::find_method(o.method), "--method");
-  const quant::MethodReport report =
-      take(method->run(g, o.method_options, quant::CalibrationData{samples.calibration}), o.model);
+  work = open_work(o, source, samples, notes);
+  ProgressLine line(!o.quiet);
+  const quant::CalibrationData data{samples.calibration, {line.sink(), work.get()}};
+  const quant::MethodReport report = take(method->run(g, o.method_options, data), o.model);
+  if (work && !work->trouble().empty()) notes.push_back(work->trouble());
   append(notes, report.notes);
   for (const quant::LayerReport& l : report.layers)
     if (!l.is_encoded && !l.why_not.empty())
@@ -186,7 +219,9 @@ Source load_source(const std::string& model, const std::string& weights,
   return source;
 }
 
-Converted convert(const ConvertOptions& o) {
+namespace {
+
+Converted convert_with(const ConvertOptions& o, std::unique_ptr<WorkFile>& work) {
   Source source = load_source(o.model, o.weights, o.shapes, o.print_passes);
   ir::Graph& graph = source.graph;
   const auto preprocessing =
@@ -201,7 +236,7 @@ Converted convert(const ConvertOptions& o) {
   Converted result;
   look_for_placeholders(o, graph, result.warnings);
   look_for_trap(o, samples, graph, result.warnings);
-  apply_method(o, samples, graph, source.notes);
+  apply_method(o, samples, source, work);
 
   const std::vector<eval::Tensor> input = !samples.golden.empty() ? samples.golden
                                           : !samples.calibration.empty()
@@ -234,14 +269,37 @@ Converted convert(const ConvertOptions& o) {
   return result;
 }
 
-int convert_main(const ConvertOptions& o) {
-  if (!o.output.empty() && !o.dry_run) io::check_writable(o.output);
-  const Converted result = convert(o);
-  if (!o.dry_run) {
+void write_output(const ConvertOptions& o, const Converted& result) {
+  try {
     io::OutputFile file(o.output);
     file.write(result.file.data(), result.file.size());
     file.commit();
+  } catch (const ToolError& e) {
+    if (!result.work || !result.work->trouble().empty()) throw;
+    throw ToolError(e.id(), cat(e.what(), "; what was computed is kept in ", result.work->path(),
+                                ", the same command goes on from there"));
   }
+  if (result.work) result.work->discard();
+}
+
+}  // namespace
+
+Converted convert(const ConvertOptions& o) {
+  std::unique_ptr<WorkFile> work;
+  try {
+    Converted result = convert_with(o, work);
+    result.work = std::move(work);
+    return result;
+  } catch (const ToolError&) {
+    if (work) work->discard();  // the same command would be refused again
+    throw;
+  }
+}
+
+int convert_main(const ConvertOptions& o) {
+  if (!o.output.empty() && !o.dry_run) io::check_writable(o.output);
+  const Converted result = convert(o);
+  if (!o.dry_run) write_output(o, result);
   for (const std::string& warning : result.warnings)
     std::fprintf(stderr, "warning: %s\n", warning.c_str());
   if (o.quiet) return io::kDone;

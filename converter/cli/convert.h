@@ -4,11 +4,13 @@
 #define QRT_CONVERTER_CLI_CONVERT_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "converter/cli/options.h"
 #include "converter/cli/predict.h"
+#include "converter/cli/work_file.h"
 #include "converter/emit/emit.h"
 #include "converter/ir/graph.h"
 
@@ -32,9 +34,11 @@ struct Converted {
   double error = 0;                          // of the file's outputs against what the graph means
   std::vector<std::string> notes, warnings;  // warnings: the result may not be what was wanted
   std::vector<LayerTime> times;              // on this CPU; empty where nobody will see them
+  std::unique_ptr<WorkFile> work;            // of a method's run; discard() it once `file` is safe
 };
 
-// Everything but writing. Throws ToolError 482 when libqrt's outputs differ from the graph's.
+// Everything but writing the output. Throws ToolError 482 when libqrt's outputs differ from the
+// graph's, 492 and 493 of the work file. A refusal leaves no work file behind, an interruption does.
 Converted convert(const ConvertOptions&);
 
 // convert(), then the file, atomically, then the table.

@@ -14,13 +14,16 @@
 #include "converter/base/result.h"
 #include "converter/eval/evaluate.h"
 #include "converter/ir/graph.h"
+#include "converter/quant/control.h"
 
 namespace qrt::quant {
 
 // Sample inputs: one tensor per graph input in their order, with any number of rows where the graph
-// is batched. Empty: there is no data, and methods that can do without say so.
+// is batched. Empty: there is no data, and methods that can do without say so. `control` watches
+// the work on them and resumes it; see control.h.
 struct CalibrationData {
   std::vector<eval::Tensor> inputs;
+  RunControl control = {};
 };
 
 // What became of one layer. Errors are relative to the energy of the thing itself.

@@ -12,6 +12,7 @@
 #include "converter/base/text.h"
 #include "converter/ir/edit.h"
 #include "converter/quant/calibrate.h"
+#include "converter/quant/kept_layer.h"
 #include "converter/quant/pq_layer.h"
 #include "schema/layout.h"
 
@@ -60,8 +61,11 @@ class Quantizer {
     auto grams = grams_of_layers();
     if (!grams.ok()) return grams.error();
     std::vector<std::shared_ptr<const Encoding>> encodings;
+    double work = 0;
+    for (const Plan& p : plans_) work += layer_work(p.outputs, p.inputs, p.settings);
+    Meter meter(data_.control, work);
     for (size_t i = 0; i < plans_.size(); ++i) {
-      auto e = encode(plans_[i], grams->empty() ? Gram() : (*grams)[i]);
+      auto e = encode(plans_[i], grams->empty() ? Gram() : (*grams)[i], meter);
       if (!e.ok()) return e.error();
       encodings.push_back(std::make_shared<Encoding>(std::move(*e)));
     }
@@ -165,12 +169,16 @@ class Quantizer {
     return grams;
   }
 
-  Result<Encoding> encode(const Plan& p, const Gram& gram) {
+  Result<Encoding> encode(const Plan& p, const Gram& gram, Meter& meter) {
     const std::string& name = graph_.nodes[p.node].name;
+    meter.begin(name);
+    bool found = false;
     auto layer =
-        encode_pq_layer(ir::constant_of(graph_, p.weight)->data, p.outputs, p.inputs, p.settings,
-                        gram.sums, options_.seed + static_cast<uint64_t>(p.node), options_.threads);
+        encode_kept_layer(data_.control.journal, ir::constant_of(graph_, p.weight)->data, p.outputs,
+                          p.inputs, p.settings, gram.sums,
+                          options_.seed + static_cast<uint64_t>(p.node), options_.threads, &found);
     if (!layer.ok()) return fail(layer.error().id, name, ": ", layer.error().message);
+    meter.finish(layer_work(p.outputs, p.inputs, p.settings), found);
     describe(p, *layer);
     return Encoding(std::move(layer->book));
   }
