@@ -2,7 +2,7 @@
 # Installs every Debian package libqrt needs, and nothing else. Does nothing (and needs no
 # network and no rights) when all of them are there.
 #
-# usage: toolchains/bootstrap.sh [build] [bench] [arm] [gates] [models] [train]      default: build
+# usage: toolchains/bootstrap.sh [build] [bench] [arm] [gates] [chromium] [models] [train]      default: build
 set -euo pipefail
 
 build="build-essential cmake ninja-build pkg-config libxnnpack-dev libpthreadpool-dev libcpuinfo-dev
@@ -12,14 +12,15 @@ build="build-essential cmake ninja-build pkg-config libxnnpack-dev libpthreadpoo
 bench="libbenchmark-dev libdnnl-dev"
 arm="g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user"
 gates="clang-format-14 binutils"
+chromium="chromium"  # only to look at reports as a user does
 models="python3-numpy python3-onnx"  # to build examples/resnet20 from its checkpoint
 train="python3-numpy python3-torch python3-onnx python3-pil"  # only to train the demo model again
 
 packages=
 for group in "${@:-build}"; do
   case $group in
-    build|bench|arm|gates|models|train) packages+=" ${!group}" ;;
-    *) echo "bootstrap.sh: unknown group '$group'; allowed are build, bench, arm, gates, models, train" >&2; exit 2 ;;
+    build|bench|arm|gates|chromium|models|train) packages+=" ${!group}" ;;
+    *) echo "bootstrap.sh: unknown group '$group'; allowed are build, bench, arm, gates, chromium, models, train" >&2; exit 2 ;;
   esac
 done
 

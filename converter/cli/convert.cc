@@ -10,6 +10,7 @@
 #include "converter/base/text.h"
 #include "converter/cli/data.h"
 #include "converter/cli/engine.h"
+#include "converter/cli/points.h"
 #include "converter/cli/progress.h"
 #include "converter/eval/evaluate.h"
 #include "converter/import/activation_trap.h"
@@ -141,9 +142,9 @@ std::unique_ptr<WorkFile> open_work(const ConvertOptions& o, const Source& sourc
 }
 
 // Encodes the graph's weights in place.
-void apply_method(const ConvertOptions& o, const Samples& samples, Source& source,
-                  std::unique_ptr<WorkFile>& work) {
-  if (o.method.empty()) return;
+std::vector<quant::LayerReport> apply_method(const ConvertOptions& o, const Samples& samples,
+                                             Source& source, std::unique_ptr<WorkFile>& work) {
+  if (o.method.empty()) return {};
   ir::Graph& g = source.graph;
   std::vector<std::string>& notes = source.notes;
   const quant::Method* method = take(quant::find_method(o.method), "--method");
@@ -156,6 +157,7 @@ void apply_method(const ConvertOptions& o, const Samples& samples, Source& sourc
   for (const quant::LayerReport& l : report.layers)
     if (!l.is_encoded && !l.why_not.empty())
       notes.push_back(cat(l.layer, " stays dense: ", l.why_not));
+  return report.layers;
 }
 
 emit::FileInfo describe(const ConvertOptions& o, const Source& source,
@@ -221,6 +223,60 @@ Source load_source(const std::string& model, const std::string& weights,
 
 namespace {
 
+// The bytes that a finished graph becomes.
+struct Built {
+  std::vector<uint8_t> file;
+  emit::SizeReport sizes;
+  std::vector<std::string> notes;
+};
+
+Built build(const ConvertOptions& o, const ir::Graph& graph, const emit::FileInfo& info) {
+  ir::Graph laid_out = graph;
+  check(passes::run_pipeline(laid_out, passes::layout_passes(), printer(o.print_passes)), o.model);
+  const lower::File lowered = take(lower::lower(laid_out), o.model);
+  Built built;
+  built.file = take(emit::emit(lowered, info), o.model);
+  built.sizes = emit::size_report(lowered, built.file.size());
+  built.notes = std::move(laid_out.notes);
+  return built;
+}
+
+// The float model, this conversion and, for a report, the method's other settings on the test rows.
+void measure_points(const ConvertOptions& o, const ir::Graph& original, const Samples& samples,
+                    const emit::FileInfo& info, const TestData& test, WorkFile* work,
+                    Converted& result) {
+  ProgressLine line(!o.quiet);
+  const size_t wanted = o.report.empty() ? 0 : static_cast<size_t>(o.report_points);
+  const std::vector<Variant> others = variants(o, wanted);
+  const double steps = static_cast<double>(others.size()) + 2;
+  line.show({0, 0, "accuracy of the float model"});
+  uint64_t weights = 0;
+  for (const emit::LayerBytes& l : result.sizes.layers)
+    weights += static_cast<uint64_t>(l.outputs) * static_cast<uint64_t>(l.inputs);
+  result.points.push_back(
+      {"float model", 4 * weights, graph_accuracy(original, test), false, true});
+  line.show({1 / steps, 0, "accuracy of the file"});
+  result.points.push_back(
+      {"this file", result.file.size(), file_accuracy(result.file, test), true, false});
+  for (size_t i = 0; i < others.size(); ++i) {
+    const double from = static_cast<double>(i + 2) / steps;
+    const quant::Progress inner = [&](const quant::ProgressStep& s) {
+      line.show({from + s.done / steps, 0, others[i].name});
+    };
+    ir::Graph graph = original;
+    const quant::CalibrationData data{samples.calibration, {inner, work}};
+    take(take(quant::find_method(o.method), "--method")->run(graph, others[i].method_options, data),
+         o.model);
+    const Built built = build(o, graph, info);
+    // Settings that a small network clips to those of another point add nothing.
+    const bool is_new = std::none_of(result.points.begin(), result.points.end(),
+                                     [&](auto& p) { return p.bytes == built.file.size(); });
+    if (is_new)
+      result.points.push_back(
+          {others[i].name, built.file.size(), file_accuracy(built.file, test), false, false});
+  }
+}
+
 Converted convert_with(const ConvertOptions& o, std::unique_ptr<WorkFile>& work) {
   Source source = load_source(o.model, o.weights, o.shapes, o.print_passes);
   ir::Graph& graph = source.graph;
@@ -236,7 +292,9 @@ Converted convert_with(const ConvertOptions& o, std::unique_ptr<WorkFile>& work)
   Converted result;
   look_for_placeholders(o, graph, result.warnings);
   look_for_trap(o, samples, graph, result.warnings);
-  apply_method(o, samples, source, work);
+  const TestData test = load_test(o, graph, info.labels);
+  const ir::Graph original = test.truth.empty() ? ir::Graph() : graph;
+  result.layers = apply_method(o, samples, source, work);
 
   const std::vector<eval::Tensor> input = !samples.golden.empty() ? samples.golden
                                           : !samples.calibration.empty()
@@ -246,12 +304,10 @@ Converted convert_with(const ConvertOptions& o, std::unique_ptr<WorkFile>& work)
   if (!samples.golden.empty())
     info.golden = emit::Golden{floats_of(input), floats_of(want), static_cast<float>(o.tolerance)};
 
-  ir::Graph laid_out = graph;
-  check(passes::run_pipeline(laid_out, passes::layout_passes(), printer(o.print_passes)), o.model);
-  append(source.notes, laid_out.notes);
-  const lower::File lowered = take(lower::lower(laid_out), o.model);
-  result.file = take(emit::emit(lowered, info), o.model);
-  result.sizes = emit::size_report(lowered, result.file.size());
+  Built built = build(o, graph, info);
+  append(source.notes, built.notes);
+  result.file = std::move(built.file);
+  result.sizes = std::move(built.sizes);
   result.notes = std::move(source.notes);
 
   const auto got = run_file(result.file, o.output.empty() ? "the converted file" : o.output, input);
@@ -262,10 +318,12 @@ Converted convert_with(const ConvertOptions& o, std::unique_ptr<WorkFile>& work)
                              "relative error ",
                              result.error, ", allowed ", o.tolerance,
                              "; nothing was written, please report the model"));
-  if (!o.quiet) {
+  if (!o.quiet || !o.report.empty()) {
     result.times = time_layers(result.file, o.model, kTimingSeconds);
     append(result.warnings, slower_than_dense(result.times));
   }
+  if (!test.truth.empty()) measure_points(o, original, samples, info, test, work.get(), result);
+  result.info = std::move(info);
   return result;
 }
 
@@ -298,13 +356,24 @@ Converted convert(const ConvertOptions& o) {
 
 int convert_main(const ConvertOptions& o) {
   if (!o.output.empty() && !o.dry_run) io::check_writable(o.output);
+  if (!o.report.empty()) io::check_writable(o.report);
   const Converted result = convert(o);
   if (!o.dry_run) write_output(o, result);
+  if (!o.report.empty()) {
+    io::OutputFile report(o.report);
+    report.write(html_report(report_data(o, result)));
+    report.commit();
+  }
   for (const std::string& warning : result.warnings)
     std::fprintf(stderr, "warning: %s\n", warning.c_str());
   if (o.quiet) return io::kDone;
   for (const std::string& note : result.notes) std::fprintf(stderr, "note: %s\n", note.c_str());
   std::fputs(size_table(result.sizes, result.times).c_str(), stdout);
+  for (const ReportPoint& p : result.points)
+    std::printf("%s: %llu bytes, top-1 %s, top-5 %s\n", p.setting.c_str(),
+                static_cast<unsigned long long>(p.bytes),
+                percent_text(p.accuracy.top1, p.accuracy.rows).c_str(),
+                percent_text(p.accuracy.top5, p.accuracy.rows).c_str());
   std::printf("%s; relative error of its outputs against the model's %.1e\n",
               o.dry_run ? "nothing written (--dry-run)" : o.output.c_str(), result.error);
   return io::kDone;

@@ -10,9 +10,11 @@
 
 #include "converter/cli/options.h"
 #include "converter/cli/predict.h"
+#include "converter/cli/report.h"
 #include "converter/cli/work_file.h"
 #include "converter/emit/emit.h"
 #include "converter/ir/graph.h"
+#include "converter/quant/method.h"
 
 namespace qrt::cli {
 
@@ -34,12 +36,19 @@ struct Converted {
   double error = 0;                          // of the file's outputs against what the graph means
   std::vector<std::string> notes, warnings;  // warnings: the result may not be what was wanted
   std::vector<LayerTime> times;              // on this CPU; empty where nobody will see them
-  std::unique_ptr<WorkFile> work;            // of a method's run; discard() it once `file` is safe
+  std::vector<quant::LayerReport> layers;    // of the method, where one was asked for
+  std::vector<ReportPoint> points;           // with --test: the float model, this file, variants
+  emit::FileInfo info;
+  std::unique_ptr<WorkFile> work;  // of a method's run; discard() it once `file` is safe
 };
 
 // Everything but writing the output. Throws ToolError 482 when libqrt's outputs differ from the
-// graph's, 492 and 493 of the work file. A refusal leaves no work file behind, an interruption does.
+// graph's, 492 and 493 of the work file. A refusal leaves no work file behind, an interruption
+// does.
 Converted convert(const ConvertOptions&);
+
+// What the HTML report shows of a conversion.
+ReportData report_data(const ConvertOptions&, const Converted&);
 
 // convert(), then the file, atomically, then the table.
 int convert_main(const ConvertOptions&);

@@ -61,6 +61,7 @@ class Rows {
     skipped_ += rows - take;
     if (take == 0) return;
     rows_ += take;
+    files_.resize(static_cast<size_t>(rows_));
     const auto count = static_cast<uint64_t>(take * elements_);
     if (value_.type == ir::ElementType::f32 || value_.type == ir::ElementType::f16) {
       const size_t at = data_.size();
@@ -77,6 +78,7 @@ class Rows {
       return;
     }
     ++rows_;
+    files_.push_back(path);
     const size_t at = data_.size();
     data_.resize(at + input.values());
     input.read(path, data_.data() + at);
@@ -92,6 +94,7 @@ class Rows {
     return t;
   }
   int64_t skipped() const { return skipped_; }
+  const std::vector<std::string>& files() const { return files_; }
 
  private:
   void check_type(const io::NpyReader& file) const {
@@ -142,6 +145,7 @@ class Rows {
   std::vector<int64_t> row_;
   std::vector<float> data_;
   std::vector<int64_t> ints_;
+  std::vector<std::string> files_;
 };
 
 void read_path(const ir::Graph& g, const std::string& path,
@@ -166,7 +170,8 @@ void read_path(const ir::Graph& g, const std::string& path,
 std::vector<eval::Tensor> load_inputs(const ir::Graph& g, const std::string& option,
                                       const std::vector<std::string>& args,
                                       const std::optional<io::Preprocessing>& preprocessing,
-                                      int64_t max_rows, int64_t* skipped) {
+                                      int64_t max_rows, int64_t* skipped,
+                                      std::vector<std::string>* row_files) {
   std::vector<eval::Tensor> out(g.inputs.size());
   std::vector<bool> given(g.inputs.size());
   for (const std::string& arg : args) {
@@ -188,6 +193,8 @@ std::vector<eval::Tensor> load_inputs(const ir::Graph& g, const std::string& opt
     read_path(g, arg.substr(length), preprocessing, value, rows);
     out[port] = rows.tensor();
     if (skipped != nullptr) *skipped = std::max(*skipped, rows.skipped());
+    const bool has_pictures = !rows.files().empty() && !rows.files()[0].empty();
+    if (row_files != nullptr && (row_files->empty() || has_pictures)) *row_files = rows.files();
   }
   for (size_t i = 0; i < given.size(); ++i)
     if (!given[i])
@@ -208,18 +215,33 @@ int64_t row_count(const ir::Graph& g, const std::vector<eval::Tensor>& inputs) {
   return 1;
 }
 
-std::vector<eval::Tensor> first_rows(const ir::Graph& g, const std::vector<eval::Tensor>& inputs,
-                                     int64_t count) {
-  std::vector<eval::Tensor> out = inputs;
-  for (size_t i = 0; i < out.size(); ++i) {
+std::vector<eval::Tensor> some_rows(const ir::Graph& g, const std::vector<eval::Tensor>& inputs,
+                                    int64_t first, int64_t count) {
+  std::vector<eval::Tensor> out;
+  for (size_t i = 0; i < inputs.size(); ++i) {
     const ir::Value& value = input_value(g, i);
-    if (!value.batched) continue;
-    out[i].shape[0] = value.shape[0] * std::min(count, out[i].shape[0] / value.shape[0]);
-    const auto n = static_cast<size_t>(product(out[i].shape));
-    if (!out[i].data.empty()) out[i].data.resize(n);
-    if (!out[i].ints.empty()) out[i].ints.resize(n);
+    if (!value.batched) {
+      out.push_back(inputs[i]);
+      continue;
+    }
+    eval::Tensor part;
+    part.type = inputs[i].type;
+    part.shape = inputs[i].shape;
+    part.shape[0] = value.shape[0] * count;
+    const auto n = static_cast<std::ptrdiff_t>(product(value.shape));
+    const auto cut = [&](const auto& from, auto& to) {
+      if (!from.empty()) to.assign(from.begin() + first * n, from.begin() + (first + count) * n);
+    };
+    cut(inputs[i].data, part.data);
+    cut(inputs[i].ints, part.ints);
+    out.push_back(std::move(part));
   }
   return out;
+}
+
+std::vector<eval::Tensor> first_rows(const ir::Graph& g, const std::vector<eval::Tensor>& inputs,
+                                     int64_t count) {
+  return some_rows(g, inputs, 0, std::min(count, row_count(g, inputs)));
 }
 
 std::vector<eval::Tensor> random_inputs(const ir::Graph& g) {

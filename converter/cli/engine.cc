@@ -26,6 +26,7 @@ class Engine {
     check(qrt_session_open(model, nullptr, &session, &error_));
     session_.reset(session);
   }
+  const qrt_model* model() const { return model_.get(); }
   uint32_t inputs() const { return qrt_model_input_count(model_.get()); }
   uint32_t outputs() const { return qrt_model_output_count(model_.get()); }
   qrt_tensor input(uint32_t i) {
@@ -145,6 +146,14 @@ std::vector<eval::Tensor> run_file(std::span<const uint8_t> file, const std::str
     engine.run();
     for (uint32_t i = 0; i < out.size(); ++i) copy_out(engine.output(i), out[i]);
   }
+  return out;
+}
+
+std::vector<std::string> stored_labels(std::span<const uint8_t> file, const std::string& where) {
+  const Engine engine(file, where);
+  std::vector<std::string> out;
+  for (uint32_t i = 0; i < qrt_model_label_count(engine.model()); ++i)
+    out.emplace_back(qrt_model_label(engine.model(), i));
   return out;
 }
 

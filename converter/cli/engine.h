@@ -17,6 +17,9 @@ namespace qrt::cli {
 std::vector<eval::Tensor> run_file(std::span<const uint8_t> file, const std::string& where,
                                    const std::vector<eval::Tensor>& inputs);
 
+// The class names that the file carries; empty where it has none. Throws as run_file().
+std::vector<std::string> stored_labels(std::span<const uint8_t> file, const std::string& where);
+
 // max |got - want| / max |want|; infinite where sizes differ or one is not finite.
 double relative_error(std::span<const float> got, std::span<const float> want);
 

@@ -27,12 +27,20 @@ std::string path_of(const std::string& text) {
 
 void check(const ConvertOptions& o) {
   if (o.output.empty() && !o.dry_run) refuse("no output is named; give -o OUT.qrt or --dry-run");
-  std::vector<std::string> inputs = {o.model, o.weights, o.labels};
-  for (const auto* list : {&o.calibrate, &o.golden})
+  std::vector<std::string> inputs = {o.model, o.weights, o.labels, o.truth};
+  for (const auto* list : {&o.calibrate, &o.golden, &o.test})
     for (const std::string& text : *list) inputs.insert(inputs.end(), {text, path_of(text)});
-  for (const std::string& input : inputs)
+  for (const std::string& input : inputs) {
     if (!o.output.empty() && !input.empty() && io::same_file(input, o.output))
       refuse("-o " + o.output + " would overwrite the input " + input + "; name another file");
+    if (!o.report.empty() && !input.empty() && io::same_file(input, o.report))
+      refuse("--report " + o.report + " would overwrite the input " + input +
+             "; name another file");
+  }
+  if (!o.report.empty() && (o.report == o.output || io::same_file(o.report, o.output)))
+    refuse("--report and -o name the same file " + o.report + "; name another one");
+  if (o.test.empty() != o.truth.empty())
+    refuse("--test and --truth belong together: rows and the class of each; give both");
   if (!o.method_options.empty() && o.method.empty())
     refuse("--pq sets options of --method pq, but no method is chosen; add --method pq");
   if (!o.preprocess.empty()) io::parse_preprocessing(o.preprocess);
@@ -131,6 +139,17 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
   app.add_option("--labels", o.labels, "A text file, one class name per line");
   app.add_option("--tolerance", o.tolerance, "Relative error allowed in the check of the output")
       ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--test", o.test, "Labelled samples to measure accuracy on, as --calibrate takes");
+  app.add_option("--truth", o.truth,
+                 "Their classes: one per line, or .csv with columns file, class");
+  app.add_option("--test-rows", o.test_rows, "At most so many of them")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
+  app.add_option(
+      "--report", o.report,
+      "An HTML report: size, error and time per layer; with --test accuracy against size");
+  app.add_option("--report-points", o.report_points,
+                 "With --test: so many other settings are converted for the plot, 0 to 4")
+      ->check(CLI::Range(int64_t{0}, int64_t{4}));
   app.add_flag("--print-passes", o.print_passes, "The graph after every pass, to standard error");
   app.add_flag("--dry-run", o.dry_run, "Do everything but write the file");
   app.add_flag("-q,--quiet", o.quiet, "No table, no notes");

@@ -17,6 +17,9 @@ struct ConvertOptions {
   int64_t calibrate_rows = 256;
   std::map<std::string, std::vector<int64_t>> shapes;
   std::string preprocess, labels;
+  std::vector<std::string> test;  // labelled rows, for accuracy only
+  std::string truth, report;      // their classes; the HTML file to write
+  int64_t test_rows = 1 << 20, report_points = 4;
   double tolerance = 1e-4;
   bool print_passes = false, dry_run = false, quiet = false;
   std::string command;  // the options that shape the file, for its provenance record

@@ -122,7 +122,7 @@ Comparison::Comparison(const ir::Graph& graph, const std::map<std::string, Store
                                "that the file was converted from");
     ++matched;
     const StoredLayer& s = found->second;
-    LayerError error{n.name, ir::name_of(n.attr), s.encoding, s.bits_per_weight, {}, {}, {}};
+    LayerError error{n.name, ir::name_of(n.attr), s.encoding, s.bits_per_weight, {}, {}, {}, {}};
     ir::Value& value = compressed_.values[static_cast<size_t>(weight)];
     if (s.compressed) {
       const eval::Tensor want =
@@ -208,6 +208,24 @@ Comparison::Outputs Comparison::add_row(const std::vector<eval::Tensor>& inputs)
                             kept.at(exact_.nodes[static_cast<size_t>(nodes_[i])].out[0]).data);
   }
   return out;
+}
+
+void Comparison::add_probe(const std::vector<eval::Tensor>& inputs,
+                           const std::function<void(double, const std::string&)>& watch) {
+  const std::vector<eval::Tensor> want = run(exact_, inputs, {});
+  ir::Graph probe = compressed_;
+  for (size_t v = 0; v < exact_.values.size(); ++v)
+    probe.values[v].constant = exact_.values[v].constant;
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    if (alone_[i].graph.nodes.empty()) continue;
+    if (watch) watch(static_cast<double>(i) / static_cast<double>(layers_.size()), layers_[i].name);
+    const auto weight =
+        static_cast<size_t>(weight_value(exact_.nodes[static_cast<size_t>(nodes_[i])]));
+    std::swap(probe.values[weight].constant, compressed_.values[weight].constant);
+    const auto got = run(probe, inputs, {});
+    std::swap(probe.values[weight].constant, compressed_.values[weight].constant);
+    for (size_t o = 0; o < want.size(); ++o) layers_[i].outputs.add(got[o].data, want[o].data);
+  }
 }
 
 }  // namespace qrt::verify

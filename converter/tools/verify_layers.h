@@ -1,10 +1,11 @@
 // Per-layer errors of a compressed model against its float graph: accumulated,
-// with everything before the layer compressed as well, and isolated, the layer
-// alone on the float graph's own inputs.
+// with everything before the layer compressed as well; isolated, the layer alone on
+// the float graph's own inputs; and that isolated error followed to the outputs.
 #ifndef QRT_CONVERTER_TOOLS_VERIFY_LAYERS_H_
 #define QRT_CONVERTER_TOOLS_VERIFY_LAYERS_H_
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <span>
@@ -30,6 +31,7 @@ struct LayerError {
   double bits_per_weight = 0;
   ErrorSum accumulated, isolated;
   ErrorSum weights;  // of the decoded weights themselves
+  ErrorSum outputs;  // of the model's outputs where this layer alone is compressed: add_probe()
 };
 
 // What the file holds for one layer.
@@ -59,6 +61,12 @@ class Comparison {
   };
   Outputs add_row(const std::vector<eval::Tensor>& inputs);
 
+  // Runs rows through the float graph, and again with each compressed layer alone in it: what the
+  // layer's own error becomes by the time it reaches the outputs. One run of the graph per layer.
+  // `watch` (optional) is told the share done and the layer. Throws as add_row().
+  void add_probe(const std::vector<eval::Tensor>& inputs,
+                 const std::function<void(double, const std::string&)>& watch = {});
+
   const std::vector<LayerError>& layers() const { return layers_; }
 
  private:
@@ -68,7 +76,7 @@ class Comparison {
   };
   static Isolated isolate(const ir::Graph& g, ir::NodeId node);
 
-  ir::Graph exact_, compressed_;
+  ir::Graph exact_, compressed_;  // the latter's constants: those of exact_, then the decoded ones
   std::vector<LayerError> layers_;
   std::vector<ir::NodeId> nodes_;  // of layers_
   std::vector<Isolated> alone_;    // of layers_; empty graphs where nothing is compressed

@@ -215,10 +215,12 @@ TEST_CASE("tiny model: verify says yes to an exact file, no to a compressed one"
   double last = 1e30;
   REQUIRE(tree["layers"].size() == 5);
   for (const auto& layer : tree["layers"]) {  // worst first
-    CHECK(layer["isolated"]["relative"] <= last);
-    last = layer["isolated"]["relative"];
-    if (layer["encoding"].get<std::string>().rfind("dense", 0) == 0)
+    CHECK(layer["outputs"]["rms"] <= last);
+    last = layer["outputs"]["rms"];
+    if (layer["encoding"].get<std::string>().rfind("dense", 0) == 0) {
       CHECK(layer["isolated"]["relative"] == 0);
+      CHECK(layer["outputs"]["rms"] == 0);
+    }
   }
   CHECK(verify(converted(settings()[2]), "1e6").code == 0);
 }
