@@ -139,9 +139,9 @@ void Builder::add(const Node& node) {
     case OpKind::reshape:
       add_reshape(node);
       break;
-    case OpKind::pad:
-      throw std::runtime_error(std::string("operator '") + node.name +
-                               "' is a pad, which oneDNN has no primitive for");
+    default:
+      throw std::runtime_error(std::string("operator '") + node.name + "' is a " +
+                               name_of(node.kind) + ", which oneDNN has no primitive for");
   }
   for (const uint32_t t : node.inputs)
     if (--wanted_[t] == 0) values_[t] = {};

@@ -14,10 +14,17 @@ using lower::Kind;
 using lower::Operator;
 
 static_assert(static_cast<int>(Kind::pad) == static_cast<int>(fb::OpKind::pad));
+static_assert(static_cast<int>(Kind::slice) == static_cast<int>(fb::OpKind::slice));
+static_assert(static_cast<int>(Kind::tile) == static_cast<int>(fb::OpKind::tile));
 static_assert(static_cast<int>(Kind::softmax) == static_cast<int>(fb::OpKind::softmax));
 static_assert(static_cast<int>(ir::Unary::Op::silu) == static_cast<int>(fb::UnaryOp::silu));
 static_assert(static_cast<int>(ir::Binary::Op::min) == static_cast<int>(fb::BinaryOp::min));
 static_assert(static_cast<int>(ir::Pad::Mode::edge) == static_cast<int>(fb::PadMode::edge));
+static_assert(static_cast<int>(ir::Resize::Mode::cubic) == static_cast<int>(fb::ResizeMode::cubic));
+static_assert(static_cast<int>(ir::Resize::Coordinates::tf_crop_and_resize) ==
+              static_cast<int>(fb::Coordinates::tf_crop_and_resize));
+static_assert(static_cast<int>(ir::Resize::Nearest::ceil) ==
+              static_cast<int>(fb::NearestMode::ceil));
 static_assert(static_cast<int>(lower::InputOrder::kh_kw_cin) ==
               static_cast<int>(fb::InputOrder::kh_kw_cin));
 
@@ -30,6 +37,11 @@ std::string clean(std::string name) {
 // Infinite limits become those of f32, which the schema takes for "none".
 float limit(float f) {
   return std::min(std::max(f, ir::kNoMin), ir::kNoMax);
+}
+
+// Sizes and steps along an axis: infer() keeps them below 2^25.
+std::vector<int32_t> int32s(const std::vector<int64_t>& v) {
+  return {v.begin(), v.end()};
 }
 
 uint32_t u32(int32_t v) {
@@ -189,6 +201,34 @@ Tables::Options Tables::options(const Operator&, const ir::Pad& v) {
   const auto before = b_.CreateVector(v.before), after = b_.CreateVector(v.after);
   const auto t = fb::CreatePad(b_, static_cast<fb::PadMode>(v.mode), before, after, v.value);
   return {fb::Operator::VT_PAD, t.o};
+}
+
+Tables::Options Tables::options(const Operator&, const ir::Slice& v) {
+  std::vector<int32_t> size;
+  for (size_t i = 0; i < v.starts.size(); ++i)
+    size.push_back(static_cast<int32_t>((v.ends[i] - v.starts[i]) / v.steps[i]));
+  const auto start = b_.CreateVector(int32s(v.starts)), step = b_.CreateVector(int32s(v.steps));
+  return {fb::Operator::VT_SLICE, fb::CreateSlice(b_, start, step, b_.CreateVector(size)).o};
+}
+
+Tables::Options Tables::options(const Operator&, const ir::Resize& v) {
+  const auto size = b_.CreateVector(int32s(v.sizes));
+  const auto scale = b_.CreateVector(v.scales);
+  Offset<flatbuffers::Vector<float>> roi = 0;
+  if (!v.roi.empty()) roi = b_.CreateVector(v.roi);
+  const auto t = fb::CreateResize(b_, static_cast<fb::ResizeMode>(v.mode),
+                                  static_cast<fb::Coordinates>(v.coordinates),
+                                  static_cast<fb::NearestMode>(v.nearest), size, scale, roi,
+                                  v.cubic_a, v.exclude_outside, v.outside);
+  return {fb::Operator::VT_RESIZE, t.o};
+}
+
+Tables::Options Tables::options(const Operator&, const ir::Gather& v) {
+  return {fb::Operator::VT_GATHER, fb::CreateGather(b_, v.axis).o};
+}
+
+Tables::Options Tables::options(const Operator&, const ir::Tile& v) {
+  return {fb::Operator::VT_TILE, fb::CreateTile(b_, b_.CreateVector(int32s(v.repeats))).o};
 }
 
 }  // namespace qrt::emit

@@ -54,6 +54,10 @@ class Tables {
   Options options(const lower::Operator&, const ir::Concat&);
   Options options(const lower::Operator&, const ir::Transpose&);
   Options options(const lower::Operator&, const ir::Pad&);
+  Options options(const lower::Operator&, const ir::Slice&);
+  Options options(const lower::Operator&, const ir::Resize&);
+  Options options(const lower::Operator&, const ir::Gather&);
+  Options options(const lower::Operator&, const ir::Tile&);
   template <class Other>
   Options options(const lower::Operator&, const Other&) {
     return {0, 0};  // Reshape: the output tensor's dims say everything

@@ -64,6 +64,8 @@ Result<void> compute(Call&, const ir::Shape&);
 Result<void> compute(Call&, const ir::Unsqueeze&);
 Result<void> compute(Call&, const ir::Squeeze&);
 Result<void> compute(Call&, const ir::Slice&);
+Result<void> compute(Call&, const ir::Resize&);
+Result<void> compute(Call&, const ir::Tile&);
 
 }  // namespace qrt::eval
 

@@ -157,6 +157,21 @@ Result<void> compute(Call& call, const ir::Gather& gather) {
   return {};
 }
 
+Result<void> compute(Call& call, const ir::Tile&) {
+  const View& x = call.in[0];
+  const std::vector<int64_t> strides = strides_of(x.shape),
+                             out_strides = strides_of(call.out.shape);
+  const int64_t count = product(call.out.shape);
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t at = 0;
+    for (size_t d = 0; d < strides.size(); ++d) {
+      at += i / out_strides[d] % call.out.shape[d] % x.shape[d] * strides[d];
+    }
+    copy_block(call, x, at, 1, i);
+  }
+  return {};
+}
+
 Result<void> compute(Call& call, const ir::Pad& pad) {
   const View& x = call.in[0];
   const size_t rank = call.out.shape.size();

@@ -135,6 +135,7 @@ class Reader {
   void read_node(const onnx::NodeProto& proto);
   void convert(const onnx::NodeProto& proto);
   void report();
+  void copy_constant(const std::string& name);
   void read_outputs();
 
   const OnnxOptions& options_;
@@ -234,15 +235,16 @@ void Reader::convert(const onnx::NodeProto& proto) {
   for (const auto& name : proto.input()) {
     if (unknown_.count(name)) refuse(0, "");  // told about already
   }
-  for (int k = 1; k < proto.output_size(); ++k) {
-    if (!proto.output(k).empty() && import_.read.count(proto.output(k))) {
-      refuse(514, "its output ", k, " (", proto.output(k),
-             ") is used; only the first is supported");
-    }
-  }
   Node node(import_, proto);
   if (import_.opset < 7) accept_old_form(node);
   row->handle(node);
+  for (int k = 1; k < proto.output_size(); ++k) {
+    const std::string& name = proto.output(k);
+    if (!name.empty() && import_.read.count(name) && !import_.values.count(name)) {
+      refuse(514, "its output ", k, " (", name, ") is used; it is not computed: see the ",
+             "operator's limits in converter/README.md");
+    }
+  }
 }
 
 void Reader::read_node(const onnx::NodeProto& proto) {
@@ -288,6 +290,19 @@ void Reader::report() {
          "opset 13, simplified), or see the list of operators in converter/README.md");
 }
 
+// An output that is a constant is a copy of it: outputs are computed.
+void Reader::copy_constant(const std::string& name) {
+  ir::Graph& graph = import_.graph;
+  const ir::ValueId from = import_.values[name];
+  if (graph.values[from].name == name) {
+    graph.values[from].name = ir::unique_name(graph, name + ".constant");
+  }
+  ir::Node node{name, ir::Identity{}, {from}, {}, {}};
+  Result<ir::ValueId> copy = ir::append_node(graph, std::move(node), name);
+  if (!copy.ok()) throw Refusal{copy.error()};
+  import_.values[name] = *copy;
+}
+
 void Reader::read_outputs() {
   if (model_.graph().output_size() == 0) refuse(507, "has no output; the file is damaged");
   for (const auto& output : model_.graph().output()) {
@@ -295,11 +310,12 @@ void Reader::read_outputs() {
     if (found == import_.values.end()) {
       refuse(507, "its output ", output.name(), " is made by nothing; the file is damaged");
     }
-    if (import_.graph.values[found->second].producer < 0) {
-      refuse(507, "its output ", output.name(),
-             " is an input or a constant; a model must compute its outputs");
+    const ir::ValueId id = found->second;
+    if (ir::is_constant(import_.graph, id)) copy_constant(output.name());
+    if (import_.graph.values[id].producer < 0 && !ir::is_constant(import_.graph, id)) {
+      refuse(507, "its output ", output.name(), " is an input; a model must compute its outputs");
     }
-    import_.graph.outputs.push_back(found->second);
+    import_.graph.outputs.push_back(import_.values[output.name()]);
   }
 }
 

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "converter/eval/compute.h"
-
 namespace qrt::import {
 namespace {
 
@@ -18,8 +16,13 @@ bool holds_batch(const eval::View& view) {
 }
 
 // Operators that move integers without looking at them may carry the batch size.
+template <class... Ops>
+bool is_one_of(const ir::Attr& attr) {
+  return (std::holds_alternative<Ops>(attr) || ...);
+}
 bool moves_only(const ir::Attr& attr) {
-  return !std::holds_alternative<ir::Binary>(attr) && !std::holds_alternative<ir::Unary>(attr);
+  return is_one_of<ir::Concat, ir::Transpose, ir::Reshape, ir::Pad, ir::Gather, ir::Cast,
+                   ir::Identity, ir::Unsqueeze, ir::Squeeze, ir::Slice, ir::Tile>(attr);
 }
 
 }  // namespace
@@ -83,6 +86,10 @@ std::optional<eval::View> known_view(const Import& import, ir::ValueId id) {
 }
 
 }  // namespace
+
+std::optional<eval::View> Node::known(size_t input) const {
+  return known_view(import_, in(input));
+}
 
 std::vector<int64_t> Node::known_ints(size_t input, const char* what) const {
   const ir::ValueId id = in(input);
@@ -230,6 +237,13 @@ ir::ValueId Node::heart(ir::Attr attr, std::vector<ir::ValueId> in) {
 void Node::emit(ir::Attr attr, std::vector<ir::ValueId> in) {
   const std::string name = name_taken_ ? cat(name_, "/outer") : name_;
   import_.values[proto_.output(0)] = add(name, proto_.output(0), std::move(attr), std::move(in));
+}
+
+void Node::emit_output(size_t output, ir::Attr attr, std::vector<ir::ValueId> in) {
+  if (output == 0) return emit(std::move(attr), std::move(in));
+  const std::string& name = proto_.output(static_cast<int>(output));
+  if (name.empty()) return;
+  import_.values[name] = add(cat(name_, "/", output), name, std::move(attr), std::move(in));
 }
 
 void Node::emit_constant(eval::Tensor tensor) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "converter/base/text.h"
+#include "converter/eval/compute.h"
 #include "converter/eval/evaluate.h"
 #include "converter/import/onnx.h"
 #include "converter/ir/edit.h"
@@ -79,6 +80,8 @@ class Node {
   bool fixed(ir::ValueId id) const;
   // From now on in(input) is `id`.
   void replace_input(size_t input, ir::ValueId id) { replaced_[input] = id; }
+  // What an input is, if that is known now.
+  std::optional<eval::View> known(size_t input) const;
   // The value of an input that must be known now: 0513 otherwise.
   std::vector<int64_t> known_ints(size_t input, const char* what) const;
   float known_float(size_t input, const char* what) const;
@@ -98,6 +101,9 @@ class Node {
   // A step that is what the node is about: it takes the node's name, emit() then a longer one.
   ir::ValueId heart(ir::Attr attr, std::vector<ir::ValueId> in);
   void emit(ir::Attr attr, std::vector<ir::ValueId> in);
+  // The same for output `output`; an output nobody named is no error and makes nothing.
+  void emit_output(size_t output, ir::Attr attr, std::vector<ir::ValueId> in);
+  size_t outputs() const { return static_cast<size_t>(proto_.output_size()); }
   // This node's output is a constant.
   void emit_constant(eval::Tensor tensor);
   ir::ValueId constant(const char* step, std::vector<int64_t> shape, std::vector<float> data);
@@ -138,6 +144,9 @@ void accept_old_form(Node& n);
 #include "converter/import/onnx_ops.inc"
 #undef QRT_ONNX_OP
 
+// A list that is an attribute before `opset` and an input since; empty where absent.
+std::vector<int64_t> list_of(const Node&, const char* key, size_t input, int64_t opset);
+std::vector<int32_t> to_int32s(const std::vector<int64_t>& list, const char* what);
 int32_t to_int32(int64_t value, int64_t lowest, int64_t highest, const char* what);
 
 }  // namespace qrt::import

@@ -1,6 +1,6 @@
-// Operators on shapes and constants, and those that move data. What a Reshape or
-// a Slice asks for must be known at conversion; the free batch may be part of it
-// as kBatchSize.
+// Operators on shapes and constants, and those that reorder data; what cuts and
+// repeats stands in onnx_moves.cc. What a Reshape asks for must be known at
+// conversion; the free batch may be part of it as kBatchSize.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -10,21 +10,21 @@
 #include "schema/layout.h"
 
 namespace qrt::import {
-namespace {
-
-using layout::kMaxDim;
 
 std::vector<int32_t> to_int32s(const std::vector<int64_t>& list, const char* what) {
   std::vector<int32_t> out;
-  for (int64_t value : list) out.push_back(to_int32(value, -kMaxDim, kMaxDim, what));
+  for (int64_t value : list) {
+    out.push_back(to_int32(value, -layout::kMaxDim, layout::kMaxDim, what));
+  }
   return out;
 }
 
-// A list that is an attribute before `opset` and an input since.
 std::vector<int64_t> list_of(const Node& n, const char* key, size_t input, int64_t opset) {
   if (n.opset() < opset) return n.integers(key);
   return n.has(input) ? n.known_ints(input, key) : std::vector<int64_t>();
 }
+
+namespace {
 
 int64_t product_of(const std::vector<int64_t>& dims, size_t from, size_t to) {
   return ir::element_count(
@@ -75,12 +75,6 @@ std::vector<int64_t> reshape_dims(const Node& n, const ir::Value& x,
     dims[open] = count / rest;
   }
   return dims;
-}
-
-void refuse_unless_fixed(const Node& n) {
-  if (n.fixed(n.in(0))) return;
-  n.unsupported("its input ", n.value(n.in(0)).name,
-                " is computed from the data; supported on constants and shapes only");
 }
 
 }  // namespace
@@ -168,6 +162,10 @@ void import_constant(Node& n) {
 
 void import_constant_of_shape(Node& n) {
   const std::vector<int64_t> shape = n.known_ints(0, "its shape");
+  if (std::find(shape.begin(), shape.end(), kBatchSize) != shape.end()) {
+    refuse(537, "it makes a constant as large as the free batch; fix the batch with --shape ",
+           "INPUT=1,...");
+  }
   const int64_t count = ir::element_count(shape);
   if (count < 0 || shape.size() > static_cast<size_t>(layout::kMaxRank)) {
     refuse(508, "it makes a constant of shape ", shape_text(shape), "; allowed are ",
@@ -202,24 +200,78 @@ void import_shape(Node& n) {
   n.emit(ir::Shape{}, {n.in(0)});
 }
 
-void import_gather(Node& n) {
-  refuse_unless_fixed(n);
-  n.emit(ir::Gather{to_int32(n.integer("axis", 0), -8, 8, "axis")}, {n.in(0), n.in(1)});
+void import_size(Node& n) {
+  const ir::Value& x = n.value(n.in(0));
+  if (x.batched) {
+    refuse(537, "it counts the elements of ", x.name, " ", shape_text(x.shape, true),
+           ", which depends on the free batch; fix the batch with --shape INPUT=1,...");
+  }
+  n.emit_constant({ir::ElementType::i64, {}, {}, {ir::element_count(x.shape)}});
 }
 
-void import_slice(Node& n) {
-  refuse_unless_fixed(n);
-  ir::Slice slice;
-  slice.starts = list_of(n, "starts", 1, 10);
-  slice.ends = list_of(n, "ends", 2, 10);
-  slice.axes = list_of(n, "axes", 3, 10);
-  slice.steps = list_of(n, "steps", 4, 10);
-  if (slice.axes.empty()) {
-    slice.axes.resize(slice.starts.size());
-    std::iota(slice.axes.begin(), slice.axes.end(), 0);
+namespace {
+
+// One number of a Range. Every type in use holds it exactly in double precision, i64 up to 2^53.
+double range_number(const Node& n, size_t input, const char* what) {
+  const auto view = n.known(input);
+  const bool is_batch = view && !view->ints.empty() && view->ints[0] == kBatchSize;
+  if (!view || view->count() != 1 || is_batch) {
+    refuse(513, what, " (input ", n.value(n.in(input)).name,
+           ") is computed from the data or the free batch; make it a constant in the source "
+           "model, or fix the batch with --shape");
   }
-  if (slice.steps.empty()) slice.steps.assign(slice.starts.size(), 1);
-  n.emit(slice, {n.in(0)});
+  return ir::is_float(view->type) ? static_cast<double>(view->data[0])
+                                  : static_cast<double>(view->ints[0]);
+}
+
+}  // namespace
+
+void import_range(Node& n) {
+  const double start = range_number(n, 0, "its start"), limit = range_number(n, 1, "its limit");
+  const double delta = range_number(n, 2, "its delta");
+  const double count = std::max(0.0, std::ceil((limit - start) / delta));
+  if (!(count <= layout::kMaxDim)) {
+    refuse(505, "it counts from ", start, " to ", limit, " by ", delta, ", which makes ", count,
+           " numbers; allowed are 0 to ", layout::kMaxDim);
+  }
+  const auto length = static_cast<size_t>(count);
+  n.import().spend(n.name(), length * 8);
+  eval::Tensor tensor{n.value(n.in(0)).type, {static_cast<int64_t>(length)}, {}, {}};
+  for (size_t i = 0; i < length; ++i) {
+    const double at = start + static_cast<double>(i) * delta;
+    if (ir::is_float(tensor.type)) {
+      tensor.data.push_back(static_cast<float>(at));
+    } else {
+      tensor.ints.push_back(static_cast<int64_t>(at));
+    }
+  }
+  n.emit_constant(std::move(tensor));
+}
+
+// The places of what is not zero, one row per dimension. How many there are is known for constants
+// only.
+void import_non_zero(Node& n) {
+  const ir::ValueId x = n.in(0);
+  const std::vector<int64_t> shape = n.value(x).shape;
+  const auto view = n.known(0);
+  if (!view) {
+    refuse(513, "its input ", n.value(x).name,
+           " is computed from the data, so the size of its result is not known; supported on "
+           "constants only");
+  }
+  std::vector<int64_t> places;
+  for (int64_t i = 0; i < view->count(); ++i) {
+    const auto at = static_cast<size_t>(i);
+    if (ir::is_float(view->type) ? view->data[at] != 0 : view->ints[at] != 0) places.push_back(i);
+  }
+  n.import().spend(n.name(), places.size() * shape.size() * 8);
+  const auto found = static_cast<int64_t>(places.size());
+  eval::Tensor tensor{ir::ElementType::i64, {static_cast<int64_t>(shape.size()), found}, {}, {}};
+  for (size_t d = 0; d < shape.size(); ++d) {
+    const int64_t inner = product_of(shape, d + 1, shape.size());
+    for (int64_t place : places) tensor.ints.push_back(place / inner % shape[d]);
+  }
+  n.emit_constant(std::move(tensor));
 }
 
 // Casts of activations between float types vanish: the graph computes in f32.
@@ -241,34 +293,6 @@ void import_concat(Node& n) {
   std::vector<ir::ValueId> in;
   for (size_t i = 0; i < n.inputs(); ++i) in.push_back(n.in(i));
   n.emit(ir::Concat{to_int32(n.integer("axis", 0), -8, 8, "axis")}, in);
-}
-
-void import_pad(Node& n) {
-  const ir::ValueId x = n.in(0);
-  const std::vector<int64_t> pads = list_of(n, "pads", 1, 11);
-  const size_t rank = n.value(x).shape.size();
-  if (pads.size() != 2 * rank) {
-    refuse(505, "pads has ", pads.size(), " entries; expected ", 2 * rank);
-  }
-  ir::Pad pad;
-  const std::string mode = n.text("mode", "constant");
-  if (mode == "reflect") {
-    pad.mode = ir::Pad::Mode::reflect;
-  } else if (mode == "edge") {
-    pad.mode = ir::Pad::Mode::edge;
-  } else if (mode != "constant") {
-    n.unsupported("its mode is '", mode, "'; supported are constant, reflect and edge");
-  }
-  for (size_t k = 0; k < rank; ++k) {
-    pad.before.push_back(to_int32(pads[k], 0, kMaxDim, "pads"));
-    pad.after.push_back(to_int32(pads[k + rank], 0, kMaxDim, "pads"));
-  }
-  if (n.opset() < 11) {
-    pad.value = n.real("value", 0);
-  } else if (n.has(2)) {
-    pad.value = n.known_float(2, "the padding value");
-  }
-  n.emit(pad, {x});
 }
 
 }  // namespace qrt::import

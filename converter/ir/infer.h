@@ -61,6 +61,8 @@ Result<ValueType> infer(const Inference&, const Shape&);
 Result<ValueType> infer(const Inference&, const Unsqueeze&);
 Result<ValueType> infer(const Inference&, const Squeeze&);
 Result<ValueType> infer(const Inference&, const Slice&);
+Result<ValueType> infer(const Inference&, const Resize&);
+Result<ValueType> infer(const Inference&, const Tile&);
 
 }  // namespace qrt::ir::detail
 

@@ -1,5 +1,6 @@
 // Shapes of the operators that move data without computing: concat, transpose,
-// reshape, pad and the ones that live only until constant folding.
+// reshape, pad, gather, slice, tile, resize and the ones that live only until
+// constant folding.
 #include <algorithm>
 #include <numeric>
 
@@ -109,10 +110,11 @@ Result<ValueType> infer(const Inference& i, const Gather& gather) {
     return i.error(550, "indices ", indices.name, " are ", name_of(indices.type),
                    "; expected integers");
   }
-  if (indices.batched || (data.batched && *axis == 0)) {
+  // Batched indices look up in fixed data; their batch must become that of the result.
+  if ((indices.batched && (data.batched || *axis != 0)) || (data.batched && *axis == 0)) {
     return i.batch_error("gathers along dimension 0");
   }
-  ValueType result{data.type, data.shape, data.batched};
+  ValueType result{data.type, data.shape, data.batched || indices.batched};
   result.shape.erase(result.shape.begin() + static_cast<int64_t>(*axis));
   result.shape.insert(result.shape.begin() + static_cast<int64_t>(*axis), indices.shape.begin(),
                       indices.shape.end());
@@ -185,13 +187,66 @@ Result<ValueType> infer(const Inference& i, const Slice& slice) {
                    slice.axes.size(), " and ", slice.steps.size(), " entries; expected as many");
   }
   ValueType result{x.type, x.shape, x.batched};
+  std::vector<bool> seen(x.shape.size());
   for (size_t k = 0; k < count; ++k) {
     Result<size_t> axis = i.axis(slice.axes[k], x);
     if (!axis.ok()) return axis.error();
+    if (seen[*axis]) return i.error(553, "axis ", slice.axes[k], " is sliced twice");
+    seen[*axis] = true;
     if (*axis == 0 && x.batched) return i.batch_error("slices dimension 0");
     if (slice.steps[k] == 0) return i.error(553, "a step is 0; expected any other number");
     const SliceRange range = slice_range(slice, k, x.shape[*axis]);
     result.shape[*axis] = range.count;
+  }
+  return result;
+}
+
+Result<ValueType> infer(const Inference& i, const Resize& resize) {
+  QRT_CHECK_OK(i.arity(1));
+  const Value& x = i.in(0);
+  const size_t rank = x.shape.size();
+  const bool crops = resize.coordinates == Resize::Coordinates::tf_crop_and_resize;
+  if (!is_float(x.type)) {
+    return i.error(550, "input ", x.name, " has type ", name_of(x.type),
+                   "; it interpolates f32: cast it before");
+  }
+  if (resize.sizes.size() != rank || resize.scales.size() != rank ||
+      resize.roi.size() != (crops ? 2 * rank : 0)) {
+    return i.error(568, "sizes, scales and roi have ", resize.sizes.size(), ", ",
+                   resize.scales.size(), " and ", resize.roi.size(), " entries for an input of ",
+                   rank, " dimensions; expected one of each per dimension, of roi two or none");
+  }
+  ValueType result{ElementType::f32, x.shape, x.batched};
+  for (size_t k = 0; k < rank; ++k) {
+    const float scale = resize.scales[k];
+    if (resize.sizes[k] < 0 || !(scale >= 0 && scale <= layout::kMaxDim)) {
+      return i.error(568, "resizes axis ", k, " to ", resize.sizes[k], " with the scale ", scale,
+                     "; expected a size of at least 1 and a scale of 0 to ", layout::kMaxDim);
+    }
+    if (resize.sizes[k] == 0) continue;
+    if (k == 0 && x.batched) return i.batch_error("resizes dimension 0");
+    if (x.shape[k] < 1) return i.error(568, "axis ", k, " of ", x.name, " has no elements");
+    result.shape[k] = resize.sizes[k];
+  }
+  return result;
+}
+
+Result<ValueType> infer(const Inference& i, const Tile& tile) {
+  QRT_CHECK_OK(i.arity(1));
+  const Value& x = i.in(0);
+  if (tile.repeats.size() != x.shape.size()) {
+    return i.error(569, "has ", tile.repeats.size(), " repeats for the ", x.shape.size(),
+                   " dimensions of ", x.name, "; expected as many");
+  }
+  ValueType result{x.type, x.shape, x.batched};
+  for (size_t k = 0; k < x.shape.size(); ++k) {
+    const int64_t repeats = tile.repeats[k];
+    if (repeats < 1 || repeats > layout::kMaxDim) {
+      return i.error(569, "repeats axis ", k, " ", repeats, " times; allowed are 1 to ",
+                     layout::kMaxDim);
+    }
+    if (k == 0 && x.batched && repeats > 1) return i.batch_error("repeats dimension 0");
+    result.shape[k] *= repeats;  // both factors are below 2^25
   }
   return result;
 }

@@ -108,10 +108,44 @@ struct Pad {
   std::vector<int32_t> before, after;
   float value = 0;
 };
-// Only inside the importer and the folding pass, never after it:
+// in: data, indices (integers, counted from the end where negative). The indices' shape takes the
+// place of the axis.
 struct Gather {
   int32_t axis = 0;
-};  // in: data, indices
+};
+// As in ONNX; lower/ brings it into one entry per axis.
+struct Slice {
+  std::vector<int64_t> starts, ends, axes, steps;
+};
+// The formulas of ONNX's Resize. One entry per axis in all lists.
+struct Resize {
+  enum class Mode { nearest, linear, cubic } mode = Mode::nearest;
+  enum class Coordinates {
+    half_pixel,
+    pytorch_half_pixel,
+    align_corners,
+    asymmetric,
+    tf_half_pixel_for_nn,
+    tf_crop_and_resize
+  } coordinates = Coordinates::half_pixel;
+  enum class Nearest {
+    round_prefer_floor,
+    round_prefer_ceil,
+    floor,
+    ceil
+  } nearest = Nearest::round_prefer_floor;
+  std::vector<int64_t> sizes;  // of the output; 0: the axis stays as it is
+  std::vector<float> scales;   // 0: output / input
+  std::vector<float> roi;      // tf_crop_and_resize: starts, then ends; else empty
+  float cubic_a = -0.75f;
+  bool exclude_outside = false;
+  float outside = 0;  // tf_crop_and_resize: the value beyond the input
+};
+// How often the input stands along each axis of the output.
+struct Tile {
+  std::vector<int64_t> repeats;
+};
+// Only inside the importer and the folding pass, never after it:
 struct Cast {
   int32_t to = 1;
 };  // ONNX data type number
@@ -123,13 +157,10 @@ struct Unsqueeze {
 struct Squeeze {
   std::vector<int32_t> axes;
 };
-struct Slice {
-  std::vector<int64_t> starts, ends, axes, steps;
-};
 
-using Attr =
-    std::variant<Conv2d, Linear, Pool2d, Binary, Unary, Affine, Softmax, Concat, Transpose, Reshape,
-                 Pad, Gather, Cast, Identity, Shape, Unsqueeze, Squeeze, Slice, BatchNorm>;
+using Attr = std::variant<Conv2d, Linear, Pool2d, Binary, Unary, Affine, Softmax, Concat, Transpose,
+                          Reshape, Pad, Gather, Cast, Identity, Shape, Unsqueeze, Squeeze, Slice,
+                          BatchNorm, Resize, Tile>;
 
 }  // namespace qrt::ir
 

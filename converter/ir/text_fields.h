@@ -14,6 +14,12 @@ namespace qrt::ir::detail {
 inline constexpr const char* kLayouts[] = {"nchw", "nhwc"};
 inline constexpr const char* kPoolModes[] = {"max", "average"};
 inline constexpr const char* kPadModes[] = {"constant", "reflect", "edge"};
+inline constexpr const char* kResizeModes[] = {"nearest", "linear", "cubic"};
+inline constexpr const char* kCoordinates[] = {"half_pixel",           "pytorch_half_pixel",
+                                               "align_corners",        "asymmetric",
+                                               "tf_half_pixel_for_nn", "tf_crop_and_resize"};
+inline constexpr const char* kNearestModes[] = {"round_prefer_floor", "round_prefer_ceil", "floor",
+                                                "ceil"};
 inline constexpr const char* kBinaryOps[] = {"add", "sub", "mul", "div", "max", "min"};
 inline constexpr const char* kUnaryOps[] = {
     "clamp", "leaky_relu", "elu",   "sigmoid", "hard_sigmoid", "tanh", "hard_swish",
@@ -122,6 +128,22 @@ void fields(V& v, Slice& a) {
   v.field("ends", a.ends);
   v.field("axes", a.axes);
   v.field("steps", a.steps);
+}
+template <class V>
+void fields(V& v, Resize& a) {
+  v.word("mode", a.mode, kResizeModes);
+  v.word("coordinates", a.coordinates, kCoordinates);
+  v.word("nearest", a.nearest, kNearestModes);
+  v.field("sizes", a.sizes);
+  v.field("scales", a.scales);
+  v.field("roi", a.roi);
+  v.field("cubic_a", a.cubic_a);
+  v.field("exclude_outside", a.exclude_outside);
+  v.field("outside", a.outside);
+}
+template <class V>
+void fields(V& v, Tile& a) {
+  v.field("repeats", a.repeats);
 }
 
 }  // namespace qrt::ir::detail

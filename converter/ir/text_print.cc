@@ -12,16 +12,24 @@
 namespace qrt::ir {
 namespace {
 
-constexpr const char* kOpNames[] = {"conv2d",    "linear",  "pool2d", "binary",    "unary",
-                                    "affine",    "softmax", "concat", "transpose", "reshape",
-                                    "pad",       "gather",  "cast",   "identity",  "shape",
-                                    "unsqueeze", "squeeze", "slice",  "batch_norm"};
+constexpr const char* kOpNames[] = {
+    "conv2d", "linear",    "pool2d",  "binary", "unary",      "affine", "softmax",
+    "concat", "transpose", "reshape", "pad",    "gather",     "cast",   "identity",
+    "shape",  "unsqueeze", "squeeze", "slice",  "batch_norm", "resize", "tile"};
 static_assert(std::size(kOpNames) == std::variant_size_v<Attr>);
 constexpr const char* kTypeNames[] = {"f32", "f16", "i8", "u8", "i32", "i64", "boolean"};
 
 bool is_plain(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
          std::strchr("_./-+@", c) != nullptr;
+}
+
+std::string number_text(float value) {
+  return float_text(value);
+}
+template <class Integer>
+std::string number_text(Integer value) {
+  return std::to_string(value);
 }
 
 std::string limit_text(float value, float no_limit) {
@@ -62,7 +70,7 @@ class Printer {
     }
     {
       std::string text;
-      for (auto value : values) append(text, std::to_string(value), ",");
+      for (auto value : values) append(text, number_text(value), ",");
       add(key, cat("[", text, "]"));
     }
     template <class Enum>
@@ -92,16 +100,6 @@ std::string hash_text(const std::vector<T>& values) {
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
   return cat("hash ", text);
-}
-
-std::string number_text(float value) {
-  return float_text(value);
-}
-std::string number_text(int64_t value) {
-  return std::to_string(value);
-}
-std::string number_text(uint16_t value) {
-  return std::to_string(value);
 }
 
 template <class T>

@@ -26,7 +26,11 @@ enum class Kind : uint8_t {
   concat = 7,
   transpose = 8,
   reshape = 9,
-  pad = 10
+  pad = 10,
+  slice = 16,
+  resize = 17,
+  gather = 18,
+  tile = 19
 };
 enum class InputOrder : uint8_t { linear = 0, cin_kh_kw = 1, kh_kw_cin = 2 };
 

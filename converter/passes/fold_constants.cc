@@ -1,7 +1,7 @@
 // fold_constants: what depends on constants and known shapes alone becomes a
-// constant, computed by the interpreter. Afterwards none of Gather, Cast, Shape,
-// Identity, Unsqueeze, Squeeze and Slice is left: on activations the first three
-// and Slice are refused, Identity vanishes, Unsqueeze and Squeeze become Reshape.
+// constant, computed by the interpreter. Afterwards none of Cast, Shape, Identity,
+// Unsqueeze and Squeeze is left: on activations the first two are refused, Identity
+// vanishes, Unsqueeze and Squeeze become Reshape.
 //
 // A folded value keeps its name, so that parameters are still found by name. An
 // encoded constant is never decoded on the way: it may be reshaped within its
@@ -39,6 +39,7 @@ class Folder {
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       graph_.values[graph_.nodes[i].out[0]].producer = static_cast<ir::NodeId>(i);
     }
+    keep_constant_outputs();
     ir::remove_dead(graph_);
     QRT_CHECK_OK(refuse_leftovers());
     return infer_shapes(graph_);  // a vanished cast changes the types behind it
@@ -49,7 +50,7 @@ class Folder {
   Result<bool> fold(ir::Node& node) {
     const bool constant = std::all_of(node.in.begin(), node.in.end(),
                                       [&](auto id) { return ir::is_constant(graph_, id); });
-    if (constant) return fold_constant(node);
+    if (constant) return !is_kept(node) ? fold_constant(node) : Result<bool>(false);
     ir::Value& out = graph_.values[node.out[0]];
     if (is_one_of<ir::Shape>(node.attr)) return fold_shape(node);
     if (is_one_of<ir::Unsqueeze, ir::Squeeze>(node.attr)) node.attr = ir::Reshape{out.shape};
@@ -68,6 +69,39 @@ class Folder {
     ir::replace_uses(graph_, node.out[0], node.in[0]);
     out.producer = -1;
     return true;
+  }
+
+  // What keep_constant_outputs() made stays.
+  bool is_kept(const ir::Node& node) const {
+    return is_one_of<ir::Reshape>(node.attr) &&
+           std::count(graph_.outputs.begin(), graph_.outputs.end(), node.out[0]) > 0 &&
+           graph_.values[node.in[0]].shape == graph_.values[node.out[0]].shape;
+  }
+
+  // An output must be computed: one that is a constant (a shape, the anchors of a detector) becomes
+  // a copy of it, and the constant hands its name on.
+  void keep_constant_outputs() {
+    for (ir::ValueId& output : graph_.outputs) {
+      if (!ir::is_constant(graph_, output)) continue;
+      const ir::ValueId from = output;
+      const std::string name = graph_.values[from].name;
+      graph_.values[from].name = ir::unique_name(graph_, cat(name, ".constant"));
+      ir::Value copy = graph_.values[from];
+      if (ir::is_float(copy.type)) make_f32(from, copy);
+      copy.name = name;
+      copy.constant = -1;
+      copy.producer = static_cast<ir::NodeId>(graph_.nodes.size());
+      output = static_cast<ir::ValueId>(graph_.values.size());
+      graph_.nodes.push_back({name, ir::Reshape{copy.shape}, {from}, {output}, {}});
+      graph_.values.push_back(std::move(copy));
+    }
+  }
+
+  void make_f32(ir::ValueId constant, ir::Value& copy) {
+    ir::Constant floats = *ir::constant_of(graph_, constant);
+    copy.type = graph_.values[constant].type = floats.type = ir::ElementType::f32;
+    graph_.values[constant].constant = static_cast<int32_t>(graph_.constants.size());
+    graph_.constants.push_back(std::move(floats));
   }
 
   void become(ir::ValueId id, ir::Constant constant) {
@@ -140,7 +174,7 @@ class Folder {
   Result<void> refuse_leftovers() const {
     std::string text;
     for (const ir::Node& node : graph_.nodes) {
-      if (!is_one_of<ir::Gather, ir::Cast, ir::Shape, ir::Slice>(node.attr)) continue;
+      if (!is_one_of<ir::Cast, ir::Shape>(node.attr)) continue;
       const ir::Value& in = graph_.values[node.in[0]];
       text += cat(text.empty() ? "" : ", ", name_of(node.attr), " ", node.name, " ",
                   shape_text(in.shape, in.batched));
@@ -149,12 +183,6 @@ class Folder {
       return fail(555, "these operators are supported on constants only, but here they depend on ",
                   "the data or the free batch: ", text,
                   "; fix the batch with --shape, or simplify the source model");
-    }
-    for (ir::ValueId id : graph_.outputs) {
-      if (ir::is_constant(graph_, id)) {
-        return fail(555, "output ", graph_.values[id].name,
-                    " does not depend on any input; remove it from the source model");
-      }
     }
     return {};
   }

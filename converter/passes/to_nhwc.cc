@@ -1,9 +1,9 @@
 // Images channels-last. Convolutions, pools and per-channel affines ask for
 // their input channels-last and give their result so; operators that do not
-// care (elementwise, concat, softmax, pad) follow as soon as one input is
-// channels-last; everything else, and the graph's own inputs and outputs, keeps
-// the layout of the source. A transpose appears only where the two meet, once
-// per value and direction. Works for any rank >= 3: axis 1 moves to the end.
+// care (elementwise, concat, softmax, pad, slice, tile, resize, gather) follow as soon as one input
+// is channels-last; everything else, and the graph's own inputs and outputs, keeps the layout of
+// the source. A transpose appears only where the two meet, once per value and direction. Works for
+// any rank >= 3: axis 1 moves to the end.
 #include <utility>
 #include <vector>
 
@@ -27,6 +27,17 @@ std::vector<T> permuted(const std::vector<T>& v, const std::vector<int32_t>& per
   std::vector<T> r(v.size());
   for (size_t i = 0; i < v.size(); ++i) r[i] = v[static_cast<size_t>(perm[i])];
   return r;
+}
+
+void permute_resize(ir::Resize& resize, const std::vector<int32_t>& perm) {
+  resize.sizes = permuted(resize.sizes, perm);
+  resize.scales = permuted(resize.scales, perm);
+  if (resize.roi.empty()) return;
+  const auto middle = resize.roi.begin() + static_cast<int64_t>(perm.size());
+  const std::vector<float> starts = permuted(std::vector<float>(resize.roi.begin(), middle), perm);
+  const std::vector<float> ends = permuted(std::vector<float>(middle, resize.roi.end()), perm);
+  resize.roi = starts;
+  resize.roi.insert(resize.roi.end(), ends.begin(), ends.end());
 }
 
 class Rewriter {
@@ -112,8 +123,10 @@ class Rewriter {
     const bool follows =
         std::holds_alternative<ir::Unary>(n.attr) || std::holds_alternative<ir::Binary>(n.attr) ||
         std::holds_alternative<ir::Concat>(n.attr) || std::holds_alternative<ir::Softmax>(n.attr) ||
-        std::holds_alternative<ir::Pad>(n.attr);
+        std::holds_alternative<ir::Pad>(n.attr) || std::holds_alternative<ir::Slice>(n.attr) ||
+        std::holds_alternative<ir::Resize>(n.attr) || std::holds_alternative<ir::Tile>(n.attr);
     const size_t r = rank(n.out[0]);
+    if (std::holds_alternative<ir::Gather>(n.attr)) return gathers_last(n);
     if (!follows || r < 3) return false;
     bool any = false;
     for (ValueId v : n.in) {
@@ -123,6 +136,13 @@ class Rewriter {
       if (value_of(g_, v).constant >= 0 && floats_of(g_, v) == nullptr) return false;
     }
     return any;
+  }
+
+  // A gather by a list of indices keeps the rank, so its data may be channels-last. Others change
+  // the meaning of the axes behind.
+  bool gathers_last(const Node& n) {
+    return rank(n.in[0]) >= 3 && rank(n.in[1]) == 1 && value_of(g_, n.in[0]).constant < 0 &&
+           twin(n.in[0]) >= 0;
   }
 
   void make_last(Node& n) {
@@ -138,6 +158,9 @@ class Rewriter {
       set_inputs(n, in);
     } else if (std::holds_alternative<ir::Affine>(n.attr)) {
       n.in[0] = last(n.in[0]);
+    } else if (auto* gather = std::get_if<ir::Gather>(&n.attr)) {
+      gather->axis = axis(gather->axis);
+      n.in = {last(n.in[0]), first(n.in[1])};
     } else {
       for (ValueId& v : n.in) v = last_operand(v, r);
     }
@@ -150,6 +173,11 @@ class Rewriter {
       p->before = permuted(p->before, perm_to_last(r));
       p->after = permuted(p->after, perm_to_last(r));
     }
+    if (auto* s = std::get_if<ir::Slice>(&n.attr))
+      for (int64_t& a : s->axes) a = axis(static_cast<int32_t>(a));
+    if (auto* t = std::get_if<ir::Tile>(&n.attr))
+      t->repeats = permuted(t->repeats, perm_to_last(r));
+    if (auto* s = std::get_if<ir::Resize>(&n.attr)) permute_resize(*s, perm_to_last(r));
     const ValueId y = n.out[0];
     n.out[0] = new_twin(y);
     here_[static_cast<size_t>(y)] = false;

@@ -76,6 +76,16 @@ constexpr Type kTranspose = type_of(kTransposeFields);
 constexpr Field kPadFields[] = {{fb::Pad::VT_BEFORE, Refers::bytes4, nullptr},
                                 {fb::Pad::VT_AFTER, Refers::bytes4, nullptr}};
 constexpr Type kPad = type_of(kPadFields);
+constexpr Field kSliceFields[] = {{fb::Slice::VT_START, Refers::bytes4, nullptr},
+                                  {fb::Slice::VT_STEP, Refers::bytes4, nullptr},
+                                  {fb::Slice::VT_SIZE, Refers::bytes4, nullptr}};
+constexpr Type kSlice = type_of(kSliceFields);
+constexpr Field kResizeFields[] = {{fb::Resize::VT_SIZE, Refers::bytes4, nullptr},
+                                   {fb::Resize::VT_SCALE, Refers::bytes4, nullptr},
+                                   {fb::Resize::VT_ROI, Refers::bytes4, nullptr}};
+constexpr Type kResize = type_of(kResizeFields);
+constexpr Field kTileFields[] = {{fb::Tile::VT_REPEATS, Refers::bytes4, nullptr}};
+constexpr Type kTile = type_of(kTileFields);
 constexpr Field kOperatorFields[] = {{fb::Operator::VT_NAME, Refers::text, nullptr},
                                      {fb::Operator::VT_INPUTS, Refers::bytes4, nullptr},
                                      {fb::Operator::VT_OUTPUTS, Refers::bytes4, nullptr},
@@ -88,7 +98,11 @@ constexpr Field kOperatorFields[] = {{fb::Operator::VT_NAME, Refers::text, nullp
                                      {fb::Operator::VT_SOFTMAX, Refers::table, &kLeaf},
                                      {fb::Operator::VT_CONCAT, Refers::table, &kLeaf},
                                      {fb::Operator::VT_TRANSPOSE, Refers::table, &kTranspose},
-                                     {fb::Operator::VT_PAD, Refers::table, &kPad}};
+                                     {fb::Operator::VT_PAD, Refers::table, &kPad},
+                                     {fb::Operator::VT_SLICE, Refers::table, &kSlice},
+                                     {fb::Operator::VT_RESIZE, Refers::table, &kResize},
+                                     {fb::Operator::VT_GATHER, Refers::table, &kLeaf},
+                                     {fb::Operator::VT_TILE, Refers::table, &kTile}};
 constexpr Type kOperator = type_of(kOperatorFields);
 constexpr Field kPreprocessFields[] = {{fb::Preprocess::VT_MEAN, Refers::bytes4, nullptr},
                                        {fb::Preprocess::VT_STD, Refers::bytes4, nullptr}};

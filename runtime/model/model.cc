@@ -28,8 +28,12 @@ constexpr bool same(Ours a, Theirs b) {
   return static_cast<int>(a) == static_cast<int>(b);
 }
 static_assert(same(DType::boolean, fb::DType::boolean) && same(DType::boolean, fb::DType::MAX));
-static_assert(same(OpKind::pad, fb::OpKind::pad) && same(OpKind::pad, fb::OpKind::MAX));
-static_assert(kOpKinds == static_cast<int>(fb::OpKind::MAX) + 1);
+static_assert(same(OpKind::pad, fb::OpKind::pad));
+static_assert(same(OpKind::slice, fb::OpKind::slice) && same(OpKind::tile, fb::OpKind::tile));
+static_assert(same(OpKind::resize, fb::OpKind::resize) && same(OpKind::gather, fb::OpKind::gather));
+static_assert(same(ResizeMode::cubic, fb::ResizeMode::MAX));
+static_assert(same(Coordinates::tf_crop_and_resize, fb::Coordinates::MAX));
+static_assert(same(NearestMode::ceil, fb::NearestMode::MAX));
 static_assert(same(Encoding::bit_planes, fb::Encoding::MAX));
 static_assert(same(Numerics::exact, fb::Numerics::MAX));
 static_assert(same(InputOrder::kh_kw_cin, fb::InputOrder::MAX));
@@ -129,11 +133,39 @@ const Weights* weights_of(const Node& node) {
 }
 
 const char* name_of(OpKind kind) {
-  constexpr const char* names[kOpKinds] = {"conv2d",    "linear",  "pool2d",  "binary",
-                                           "unary",     "affine",  "softmax", "concat",
-                                           "transpose", "reshape", "pad"};
-  const auto i = static_cast<size_t>(kind);
-  return i < kOpKinds ? names[i] : "unknown";
+  switch (kind) {
+    case OpKind::conv2d:
+      return "conv2d";
+    case OpKind::linear:
+      return "linear";
+    case OpKind::pool2d:
+      return "pool2d";
+    case OpKind::binary:
+      return "binary";
+    case OpKind::unary:
+      return "unary";
+    case OpKind::affine:
+      return "affine";
+    case OpKind::softmax:
+      return "softmax";
+    case OpKind::concat:
+      return "concat";
+    case OpKind::transpose:
+      return "transpose";
+    case OpKind::reshape:
+      return "reshape";
+    case OpKind::pad:
+      return "pad";
+    case OpKind::slice:
+      return "slice";
+    case OpKind::resize:
+      return "resize";
+    case OpKind::gather:
+      return "gather";
+    case OpKind::tile:
+      return "tile";
+  }
+  return "unknown";
 }
 
 const char* name_of(Encoding e) {

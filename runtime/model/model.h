@@ -30,9 +30,12 @@ enum class OpKind : uint8_t {
   transpose = 8,
   reshape = 9,
   pad = 10,
+  slice = 16,
+  resize = 17,
+  gather = 18,
+  tile = 19,
 };
-inline constexpr int kOpKinds = 11;
-const char* name_of(OpKind);
+const char* name_of(OpKind);  // "unknown" for a number that is no kind
 
 struct TensorInfo {
   const char* name = "";
@@ -126,6 +129,36 @@ struct PadAttr {
   float value;
 };
 
+struct SliceAttr {
+  int32_t start[kMaxRank], step[kMaxRank], size[kMaxRank];  // size 0: the whole axis
+};
+enum class ResizeMode : uint8_t { nearest = 0, linear, cubic };
+enum class Coordinates : uint8_t {
+  half_pixel = 0,
+  pytorch_half_pixel,
+  align_corners,
+  asymmetric,
+  tf_half_pixel_for_nn,
+  tf_crop_and_resize,
+};
+enum class NearestMode : uint8_t { round_prefer_floor = 0, round_prefer_ceil, floor, ceil };
+struct ResizeAttr {
+  ResizeMode mode;
+  Coordinates coordinates;
+  NearestMode nearest;
+  bool exclude_outside;
+  int32_t size[kMaxRank];  // 0: the axis stays as it is
+  float scale[kMaxRank];   // 0: output / input
+  float roi_start[kMaxRank], roi_end[kMaxRank];
+  float cubic_a, outside;
+};
+struct GatherAttr {
+  int32_t axis;
+};
+struct TileAttr {
+  int32_t repeats[kMaxRank];
+};
+
 struct Node {
   const char* name = "";
   OpKind kind = OpKind::reshape;
@@ -141,6 +174,10 @@ struct Node {
     const ConcatAttr* concat;
     const TransposeAttr* transpose;
     const PadAttr* pad;
+    const SliceAttr* slice;
+    const ResizeAttr* resize;
+    const GatherAttr* gather;
+    const TileAttr* tile;
     const void* attr = nullptr;
   };
 };

@@ -2,10 +2,19 @@
 // compared afterwards (validate.h), when all of this can be relied on.
 #include <cfloat>
 #include <cmath>
+#include <cstring>
 
-#include "runtime/model/reader.h"
+#include "runtime/model/node_options.h"
 
 namespace qrt {
+
+Status read_axis(const Reader& r, const Node& node, int32_t axis, int32_t* out) {
+  const int32_t rank = input_shape(r, node).rank;
+  QRT_TRY(in_range(axis, -rank, rank - 1, 166, "the axis is out of range"));
+  *out = axis < 0 ? axis + rank : axis;
+  return {};
+}
+
 namespace {
 
 // Nothing in a network needs more, and every sum of a window's fields stays small.
@@ -147,14 +156,7 @@ Status read_options(Reader& r, const fb::Affine1& o, const Node&, AffineAttr& a)
 }
 
 int32_t input_rank(const Reader& r, const Node& node) {
-  return r.model.tensors[node.inputs[0]].shape.rank;
-}
-
-Status read_axis(const Reader& r, const Node& node, int32_t axis, int32_t* out) {
-  const int32_t rank = input_rank(r, node);
-  QRT_TRY(in_range(axis, -rank, rank - 1, 166, "the axis is out of range"));
-  *out = axis < 0 ? axis + rank : axis;
-  return {};
+  return input_shape(r, node).rank;
 }
 
 Status read_options(Reader& r, const fb::Softmax& o, const Node& node, SoftmaxAttr& a) {
@@ -210,12 +212,21 @@ Status read_attr(Reader& r, const Table* table, const Node& node, const Attr** o
 
 // One options table at most, and it belongs to the kind.
 Status check_tables(const fb::Operator& o) {
-  const void* tables[kOpKinds] = {o.conv2d(),    o.linear(), o.pool2d(),  o.binary(),
-                                  o.unary(),     o.affine(), o.softmax(), o.concat(),
-                                  o.transpose(), nullptr,    o.pad()};
-  for (int i = 0; i < kOpKinds; ++i) {
-    QRT_REQUIRE(tables[i] == nullptr || i == static_cast<int>(o.kind()), kBadModel, 161,
-                "the operator holds options of another kind");
+  const struct {
+    OpKind kind;
+    const void* table;
+  } rows[] = {
+      {OpKind::conv2d, o.conv2d()},       {OpKind::linear, o.linear()},
+      {OpKind::pool2d, o.pool2d()},       {OpKind::binary, o.binary()},
+      {OpKind::unary, o.unary()},         {OpKind::affine, o.affine()},
+      {OpKind::softmax, o.softmax()},     {OpKind::concat, o.concat()},
+      {OpKind::transpose, o.transpose()}, {OpKind::pad, o.pad()},
+      {OpKind::slice, o.slice()},         {OpKind::resize, o.resize()},
+      {OpKind::gather, o.gather()},       {OpKind::tile, o.tile()},
+  };
+  for (const auto& row : rows) {
+    QRT_REQUIRE(row.table == nullptr || static_cast<int>(row.kind) == static_cast<int>(o.kind()),
+                kBadModel, 161, "the operator holds options of another kind");
   }
   return {};
 }
@@ -253,6 +264,14 @@ Status read_attrs(Reader& r, const fb::Operator& o, Node& node) {
       return read_attr(r, o.transpose(), node, &node.transpose);
     case OpKind::pad:
       return read_attr(r, o.pad(), node, &node.pad);
+    case OpKind::slice:
+      return read_attr(r, o.slice(), node, &node.slice);
+    case OpKind::resize:
+      return read_attr(r, o.resize(), node, &node.resize);
+    case OpKind::gather:
+      return read_attr(r, o.gather(), node, &node.gather);
+    case OpKind::tile:
+      return read_attr(r, o.tile(), node, &node.tile);
     case OpKind::reshape:
       return {};
   }
@@ -261,10 +280,12 @@ Status read_attrs(Reader& r, const fb::Operator& o, Node& node) {
 
 Status read_node(Reader& r, const fb::Operator& o, Node& node) {
   QRT_TRY(read_enum(o.kind(), &node.kind, "the operator's kind is unknown"));
+  QRT_REQUIRE(std::strcmp(name_of(node.kind), "unknown") != 0, kBadModel, 110,
+              "the operator's kind is unknown");  // the numbers have gaps
   QRT_TRY(check_tables(o));
   int64_t least = 1, most = 1;
   if (node.kind == OpKind::concat) most = kMaxArity;
-  if (node.kind == OpKind::binary) least = most = 2;
+  if (node.kind == OpKind::binary || node.kind == OpKind::gather) least = most = 2;
   if (node.kind == OpKind::conv2d || node.kind == OpKind::linear) most = 2;
   QRT_TRY(read_indices(r, *o.inputs(), least, most, "the number of inputs is out of range",
                        &node.inputs));

@@ -123,6 +123,24 @@ Status reshape_out(const LongShape& in, const LongShape& claimed, LongShape* out
   return {};
 }
 
+// The validator has seen that every index taken lies inside of the axis for batch 1.
+Status slice_out(const SliceAttr& a, LongShape* out) {
+  for (int i = 0; i < out->rank; ++i)
+    if (a.size[i] != 0) out->dim[i] = a.size[i];
+  return {};
+}
+
+// The indices' shape in place of the axis.
+Status gather_out(const LongShape& in, const LongShape& indices, int axis, LongShape* out) {
+  out->rank = in.rank - 1 + indices.rank;
+  if (out->rank > kMaxRank)
+    return Status(kBad, 182, "the input's rank does not suit the operator")
+        .at_most(out->rank, kMaxRank);
+  for (int i = 0; i < indices.rank; ++i) out->dim[axis + i] = indices.dim[i];
+  for (int i = axis + 1; i < in.rank; ++i) out->dim[indices.rank + i - 1] = in.dim[i];
+  return {};
+}
+
 Status output_shape(const Model& m, const Node& node, int64_t batch, LongShape* out) {
   const LongShape in = at_batch(m.tensors[node.inputs[0]], batch);
   *out = in;
@@ -156,6 +174,17 @@ Status output_shape(const Model& m, const Node& node, int64_t batch, LongShape* 
       for (int i = 0; i < in.rank; ++i)
         out->dim[i] += int64_t{node.pad->before[i]} + node.pad->after[i];
       return {};
+    case OpKind::slice:
+      return slice_out(*node.slice, out);
+    case OpKind::resize:
+      for (int i = 0; i < in.rank; ++i)
+        if (node.resize->size[i] != 0) out->dim[i] = node.resize->size[i];
+      return {};
+    case OpKind::gather:
+      return gather_out(in, at_batch(m.tensors[node.inputs[1]], batch), node.gather->axis, out);
+    case OpKind::tile:  // below 2^48: batch 1 comes first and holds the product to 2^24
+      for (int i = 0; i < in.rank; ++i) out->dim[i] *= node.tile->repeats[i];
+      return {};
   }
   return {};
 }
@@ -164,10 +193,17 @@ Status output_shape(const Model& m, const Node& node, int64_t batch, LongShape* 
 Status check_types(const Model& m, const Node& node) {
   const DType out = m.tensors[node.outputs[0]].dtype;
   const bool moves = node.kind == OpKind::concat || node.kind == OpKind::transpose ||
-                     node.kind == OpKind::reshape || node.kind == OpKind::pad;
-  for (const uint32_t t : node.inputs) {
-    QRT_REQUIRE(m.tensors[t].dtype == out, kBad, 181,
-                "the operator's inputs and output differ in element type");
+                     node.kind == OpKind::reshape || node.kind == OpKind::pad ||
+                     node.kind == OpKind::slice || node.kind == OpKind::gather ||
+                     node.kind == OpKind::tile;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const DType in = m.tensors[node.inputs[i]].dtype;
+    if (node.kind == OpKind::gather && i == 1) {
+      QRT_REQUIRE(in == DType::i32 || in == DType::i64, kBad, 181,
+                  "the indices of a gather are neither i32 nor i64");
+      continue;
+    }
+    QRT_REQUIRE(in == out, kBad, 181, "the operator's inputs and output differ in element type");
   }
   QRT_REQUIRE(moves || out == DType::f32, kBad, 181, "the operator computes in f32 only");
   return {};

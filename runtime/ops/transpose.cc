@@ -1,13 +1,12 @@
 // Reorders the axes of a tensor of any element size.
 //
-// At prepare, axes of extent 1 vanish and axes that stay neighbours merge. NCHW to
-// NHWC and back then are both batches of one matrix transposition, [B][R][C] to
+// At prepare, axes of extent 1 vanish and axes that stay neighbours merge (strided_copy.h).
+// NCHW to NHWC and back then are both batches of one matrix transposition, [B][R][C] to
 // [B][C][R], done in square tiles that fit the level-1 cache; everything else walks
 // the output in order and gathers.
-#include <cstring>
-
 #include "runtime/ops/checks.h"
 #include "runtime/ops/factories.h"
+#include "runtime/ops/strided_copy.h"
 
 namespace qrt {
 namespace {
@@ -26,10 +25,6 @@ void transpose_matrix(const T* in, T* out, size_t rows, size_t columns, size_t b
     }
   }
 }
-
-struct Axis {
-  size_t extent, step;  // of the output axis, in input elements
-};
 
 class Transpose final : public Op {
  public:
@@ -50,102 +45,77 @@ class Transpose final : public Op {
       out[i] = in[perm[i]];
     }
     element_ = size_of(ctx.out[0].dtype);
-    total_ = count_of(out);
-    merge(in, perm);
+    for (int i = 0; i < in.rank; ++i) {
+      const size_t step = count_of(in, perm[i] + 1, in.rank);
+      copy_.add_axis(static_cast<size_t>(out[i]), static_cast<int64_t>(step));
+    }
     return check_output(ctx, out);
   }
 
   Status run(const RunContext& ctx) const override {
     const void* in = ctx.in[0].data;
     void* out = ctx.out[0].data;
+    if (!is_matrix()) {
+      copy_.run(in, out, element_, ctx.threads);
+      return {};
+    }
     switch (element_) {
       case 1:
-        run_typed<uint8_t>(in, out, ctx.threads);
+        run_matrix<uint8_t>(in, out, ctx.threads);
         break;
       case 2:
-        run_typed<uint16_t>(in, out, ctx.threads);
+        run_matrix<uint16_t>(in, out, ctx.threads);
         break;
       case 4:
-        run_typed<uint32_t>(in, out, ctx.threads);
+        run_matrix<uint32_t>(in, out, ctx.threads);
         break;
       default:
-        run_typed<uint64_t>(in, out, ctx.threads);
+        run_matrix<uint64_t>(in, out, ctx.threads);
         break;
     }
     return {};
   }
 
   const char* kernel_name() const override {
-    if (axes_ <= 1) return "plain_copy";
+    if (copy_.is_plain()) return "plain_copy";
     return is_matrix() ? "plain_transpose_matrix" : "plain_transpose";
   }
 
  private:
-  // Output axes with their steps through the input, outermost first.
-  void merge(const Shape& in, const int32_t* perm) {
-    for (int i = 0; i < in.rank; ++i) {
-      const Axis axis{static_cast<size_t>(in[perm[i]]), count_of(in, perm[i] + 1, in.rank)};
-      if (axis.extent == 1) continue;
-      if (axes_ > 0 && axis_[axes_ - 1].step == axis.extent * axis.step) {
-        axis_[axes_ - 1].extent *= axis.extent;
-        axis_[axes_ - 1].step = axis.step;
-      } else {
-        axis_[axes_++] = axis;
-      }
-    }
+  size_t extent(size_t from_inside) const {
+    return copy_.axis(copy_.axes() - 1 - from_inside).extent;
+  }
+  size_t step(size_t from_inside) const {
+    return static_cast<size_t>(copy_.axis(copy_.axes() - 1 - from_inside).step);
   }
 
   // [C][R] or [B][C][R] in the output, the last two swapped.
   bool is_matrix() const {
-    if (axes_ != 2 && axes_ != 3) return false;
-    const Axis &c = axis_[axes_ - 2], &r = axis_[axes_ - 1];
-    if (c.step != 1 || r.step != c.extent) return false;
-    return axes_ == 2 || axis_[0].step == c.extent * r.extent;
+    if (copy_.axes() != 2 && copy_.axes() != 3) return false;
+    if (step(1) != 1 || step(0) != extent(1)) return false;
+    return copy_.axes() == 2 || step(2) == extent(1) * extent(0);
   }
 
   template <class T>
-  void run_typed(const void* in_bytes, void* out_bytes, const Threads& threads) const {
+  void run_matrix(const void* in_bytes, void* out_bytes, const Threads& threads) const {
     const T* in = static_cast<const T*>(in_bytes);
     T* out = static_cast<T*>(out_bytes);
-    if (axes_ <= 1) {
-      if (total_ != 0) std::memcpy(out, in, total_ * sizeof(T));
-    } else if (is_matrix()) {
-      const size_t columns = axis_[axes_ - 2].extent, rows = axis_[axes_ - 1].extent;
-      auto part = [&](size_t begin, size_t end) {  // whole output rows, over the batch
-        while (begin < end) {
-          const size_t matrix = begin / columns, first = begin % columns;
-          const size_t left = columns - first, n = left < end - begin ? left : end - begin;
-          const size_t offset = matrix * columns * rows;
-          transpose_matrix(in + offset, out + offset, rows, columns, first, first + n);
-          begin += n;
-        }
-      };
-      const size_t lines = total_ / rows;
-      split_if_worth(threads, lines, kTile, kElementsWorth / rows + 2, part);
-    } else {
-      auto part = [&](size_t begin, size_t end) { gather(in, out, begin, end); };
-      split_if_worth(threads, total_, 64, kElementsWorth, part);
-    }
+    const size_t columns = extent(1), rows = extent(0);
+    auto part = [&](size_t begin, size_t end) {  // whole output rows, over the batch
+      while (begin < end) {
+        const size_t matrix = begin / columns, first = begin % columns;
+        const size_t left = columns - first, n = left < end - begin ? left : end - begin;
+        const size_t offset = matrix * columns * rows;
+        transpose_matrix(in + offset, out + offset, rows, columns, first, first + n);
+        begin += n;
+      }
+    };
+    const size_t lines = copy_.total() / rows;
+    split_if_worth(threads, lines, kTile, kElementsWorth / rows + 2, part);
   }
 
-  // Output elements [begin, end) in flat order, a run of the last axis at a time.
-  template <class T>
-  void gather(const T* in, T* out, size_t begin, size_t end) const {
-    const Axis& inner = axis_[axes_ - 1];
-    while (begin < end) {
-      size_t rest = begin / inner.extent;
-      const size_t skip = begin % inner.extent;
-      const T* from = in + skip * inner.step;
-      for (size_t i = axes_ - 1; i-- > 0; rest /= axis_[i].extent)
-        from += rest % axis_[i].extent * axis_[i].step;
-      const size_t left = inner.extent - skip, n = left < end - begin ? left : end - begin;
-      for (size_t i = 0; i < n; ++i) out[begin + i] = from[i * inner.step];
-      begin += n;
-    }
-  }
-
-  Axis axis_[kMaxRank] = {};
-  size_t axes_ = 0, element_ = 4, total_ = 0;
+  StridedCopy copy_;
+  size_t element_ = 4;
 };
 
 }  // namespace

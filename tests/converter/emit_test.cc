@@ -246,9 +246,44 @@ TEST_CASE("constant operands and every small operator pass the validator") {
   CHECK(n[8].pool2d->is_global);
 }
 
+TEST_CASE("slices count from the front, a step nobody takes is 1") {
+  const Opened f(emitted(graph_of(
+      "graph g\ninput %x : f32[N,6,5,4]\n"
+      "node cut = slice(%x) {starts=[-1,1,3], ends=[-9223372036854775808,9223372036854775807,4], "
+      "axes=[1,-2,3], steps=[-2,3,9223372036854775807]} -> %y\noutput %y\n")));
+  const SliceAttr& a = *f.model.nodes[0].slice;
+  const int want[4][3] = {{0, 1, 0}, {5, -2, 3}, {1, 3, 2}, {3, 1, 1}};
+  for (int i = 0; i < 4; ++i) {
+    CAPTURE(i);
+    CHECK(a.start[i] == want[i][0]);
+    CHECK(a.step[i] == want[i][1]);
+    CHECK(a.size[i] == want[i][2]);
+  }
+}
+
+TEST_CASE("a resize keeps all its numbers") {
+  const Opened f(emitted(
+      graph_of("graph g\ninput %x : f32[N,2,4,4]\n"
+               "node big = resize(%x) {mode=cubic, coordinates=tf_crop_and_resize, nearest=ceil, "
+               "sizes=[0,0,8,6], scales=[0,0,2,1.5], roi=[0,0,0.25,0,1,1,0.75,1], cubic_a=-0.5, "
+               "exclude_outside=true, outside=3} -> %y\noutput %y\n")));
+  const ResizeAttr& a = *f.model.nodes[0].resize;
+  CHECK(a.mode == ResizeMode::cubic);
+  CHECK(a.coordinates == Coordinates::tf_crop_and_resize);
+  CHECK(a.nearest == NearestMode::ceil);
+  CHECK(a.exclude_outside);
+  CHECK(a.cubic_a == -0.5f);
+  CHECK(a.outside == 3);
+  CHECK(a.size[1] == 0);
+  CHECK(a.size[3] == 6);
+  CHECK(a.scale[3] == 1.5f);
+  CHECK(a.roi_start[2] == 0.25f);
+  CHECK(a.roi_end[2] == 0.75f);
+}
+
 TEST_CASE("lower refuses what the file cannot hold") {
-  CHECK(lower_error("graph g\ninput %x : f32[3,2]\nconst %i : i64[1] = {0}\n"
-                    "node look = gather(%x, %i) -> %y\noutput %y\n") == 600);
+  CHECK(lower_error("graph g\ninput %x : f32[N,2]\nnode size = shape(%x) -> %y\noutput %y\n") ==
+        600);
   std::string nchw = conv_text();
   nchw.replace(nchw.find("layout=nhwc, "), 13, "");
   nchw.replace(nchw.find("[N,2,3,2]"), 9, "[N,2,2,2]");

@@ -40,7 +40,10 @@ node size = shape(%x) -> %size: i64[4]
 node up = unsqueeze(%id) {axes=[0]} -> %up: f16[1,3]
 node down = squeeze(%up) {axes=[0]} -> %down: f16[3]
 node cut = slice(%size) {starts=[1], ends=[3], axes=[0], steps=[1]} -> %cut: i64[2]
+node bigger = resize(%c) {mode=cubic, coordinates=tf_crop_and_resize, nearest=ceil, sizes=[0,0,8,8], scales=[0,0,2,1.5], roi=[0,0,0.25,0,1,1,0.75,1], cubic_a=-0.5, exclude_outside=true, outside=3} -> %bigger: f32[N,2,8,8]
+node many = tile(%bigger) {repeats=[1,2,1,1]} -> %many: f32[N,4,8,8]
 output %pad
+output %many
 output %down
 output %cut
 output %cast

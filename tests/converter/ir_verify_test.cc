@@ -137,6 +137,21 @@ TEST_CASE("inference refuses shapes and attributes that do not fit") {
       {"slice(%v) {starts=[0], ends=[1], axes=[0], steps=[0]}", 553},
       {"slice(%v) {starts=[0], ends=[1], axes=[0]}", 553},
       {"slice(%m) {starts=[0], ends=[1], axes=[0], steps=[1]}", 552},
+      {"slice(%v) {starts=[0,1], ends=[1,2], axes=[0,-1], steps=[1,1]}", 553},
+      {"gather(%v, %ids) {axis=0}", 550},
+      {"gather(%two, %batch_ids) {axis=1}", 552},
+      {"gather(%m, %batch_ids) {axis=1}", 552},
+      {"resize(%x) {sizes=[0,0,4,4], scales=[0,0,0]}", 568},
+      {"resize(%x) {sizes=[0,0,4,4], scales=[0,0,-1,0]}", 568},
+      {"resize(%x) {sizes=[0,0,-4,4], scales=[0,0,0,0]}", 568},
+      {"resize(%x) {sizes=[0,0,4,4], scales=[0,0,0,0], roi=[0,0,0,0,1,1,1,1]}", 568},
+      {"resize(%x) {sizes=[2,0,4,4], scales=[0,0,0,0]}", 552},
+      {"resize(%x) {sizes=[0,0,16777217,4], scales=[0,0,0,0]}", 551},
+      {"resize(%index) {sizes=[4], scales=[0]}", 550},
+      {"tile(%m) {repeats=[1]}", 569},
+      {"tile(%m) {repeats=[1,0]}", 569},
+      {"tile(%m) {repeats=[2,1]}", 552},
+      {"tile(%m) {repeats=[1,16777216]}", 551},
   };
   const std::string head = R"(
 input %x: f32[N,3,8,8]
@@ -146,6 +161,8 @@ const %w: f32[4,3,3,3] = fill 1
 const %v: f32[5] = fill 1
 const %two: f32[2,6] = fill 1
 const %index: i64[6] = fill 0
+const %ids: f32[2] = fill 0
+input %batch_ids: i64[N,2]
 )";
   for (const Case& c : cases) {
     // Text with a type skips inference, so that infer() itself can be asked.

@@ -140,9 +140,9 @@ TEST_CASE("files that lie are refused with their code") {
          b.ints("i", {1}, {9});
          b.node("Gather", {"b", "i"}, "z");
        }},
-      {505, "pads is -1",
+      {505, "pads crop axis 1 of 2 elements",
        [](auto& b) {
-         b.ints("p", {4}, {0, -1, 0, 0});
+         b.ints("p", {4}, {0, -1, 0, -1});
          b.node("Pad", {"x", "p"}, "z");
        }},
       {505, "perm is",

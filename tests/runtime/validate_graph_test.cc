@@ -296,6 +296,83 @@ TEST_CASE("elementwise operators and moves") {
   });
 }
 
+TEST_CASE("slices") {
+  check_mutations({
+      {"start length", [](FullModel& f) { f.op(f.slice).slice->start.pop_back(); }, 184},
+      {"step length", [](FullModel& f) { f.op(f.slice).slice->step.push_back(1); }, 184},
+      {"size length", [](FullModel& f) { f.op(f.slice).slice->size = {}; }, 184},
+      {"start of a whole axis", [](FullModel& f) { f.op(f.slice).slice->start[2] = 1; }, 184},
+      {"step of a whole axis", [](FullModel& f) { f.op(f.slice).slice->step[2] = -1; }, 184},
+      {"size -1", [](FullModel& f) { f.op(f.slice).slice->size[1] = -1; }, 184},
+      {"size INT_MAX", [](FullModel& f) { f.op(f.slice).slice->size[1] = INT32_MAX; }, 184},
+      {"step INT_MIN", [](FullModel& f) { f.op(f.slice).slice->step[1] = INT32_MIN; }, 184},
+      {"step 0 that repeats", [](FullModel& f) { f.op(f.slice).slice->step[1] = 0; }, 0},
+      {"start -1", [](FullModel& f) { f.op(f.slice).slice->start[3] = -1; }, 184},
+      {"start behind", [](FullModel& f) { f.op(f.slice).slice->start[1] = 4; }, 184},
+      {"end before", [](FullModel& f) { f.op(f.slice).slice->start[1] = 1; }, 184},
+      {"end behind", [](FullModel& f) { f.op(f.slice).slice->step[3] = 3; }, 184},
+      {"output", [](FullModel& f) { f.op(f.slice).slice->size[3] = 2; }, 180},
+      {"a part of the batch", [](FullModel& f) { f.op(f.slice).slice->size[0] = 1; }, 180},
+      {"output type",
+       [](FullModel& f) { f.tensor(f.op(f.slice).outputs[0]).dtype = fb::DType::i32; }, 181},
+  });
+}
+
+TEST_CASE("resizes") {
+  check_mutations({
+      {"mode", [](FullModel& f) { f.op(f.resize).resize->mode = static_cast<fb::ResizeMode>(3); },
+       110},
+      {"coordinates",
+       [](FullModel& f) { f.op(f.resize).resize->coordinates = static_cast<fb::Coordinates>(6); },
+       110},
+      {"nearest",
+       [](FullModel& f) { f.op(f.resize).resize->nearest = static_cast<fb::NearestMode>(4); }, 110},
+      {"size length", [](FullModel& f) { f.op(f.resize).resize->size.pop_back(); }, 184},
+      {"scale length", [](FullModel& f) { f.op(f.resize).resize->scale.pop_back(); }, 184},
+      {"roi length", [](FullModel& f) { f.op(f.resize).resize->roi.pop_back(); }, 184},
+      {"roi lacking", [](FullModel& f) { f.op(f.resize).resize->roi = {}; }, 184},
+      {"roi unasked",
+       [](FullModel& f) { f.op(f.resize).resize->coordinates = fb::Coordinates::half_pixel; }, 184},
+      {"roi start", [](FullModel& f) { f.op(f.resize).resize->roi[0] = kInf; }, 185},
+      {"roi end", [](FullModel& f) { f.op(f.resize).resize->roi[7] = kInf - kInf; }, 185},
+      {"size -1", [](FullModel& f) { f.op(f.resize).resize->size[0] = -1; }, 184},
+      {"size big", [](FullModel& f) { f.op(f.resize).resize->size[1] = INT32_MAX; }, 184},
+      {"scale -1", [](FullModel& f) { f.op(f.resize).resize->scale[1] = -1; }, 185},
+      {"scale NaN", [](FullModel& f) { f.op(f.resize).resize->scale[1] = kInf - kInf; }, 185},
+      {"scale infinite", [](FullModel& f) { f.op(f.resize).resize->scale[1] = kInf; }, 185},
+      {"cubic_a", [](FullModel& f) { f.op(f.resize).resize->cubic_a = kInf; }, 185},
+      {"outside", [](FullModel& f) { f.op(f.resize).resize->outside = -kInf; }, 185},
+      {"taps inside only", [](FullModel& f) { f.op(f.resize).resize->exclude_outside = false; }, 0},
+      {"output", [](FullModel& f) { f.op(f.resize).resize->size[1] = 3; }, 180},
+      {"the batch", [](FullModel& f) { f.op(f.resize).resize->size[0] = 1; }, 180},
+  });
+}
+
+TEST_CASE("gathers and tiles") {
+  check_mutations({
+      {"axis 4", [](FullModel& f) { f.op(f.gather).gather->axis = 4; }, 166},
+      {"axis -5", [](FullModel& f) { f.op(f.gather).gather->axis = -5; }, 166},
+      {"axis of another size", [](FullModel& f) { f.op(f.gather).gather->axis = 1; }, 180},
+      {"no indices", [](FullModel& f) { f.op(f.gather).inputs.pop_back(); }, 160},
+      {"indices of floats",
+       [](FullModel& f) { f.op(f.gather).inputs[1] = f.op(f.gather).inputs[0]; }, 181},
+      {"data of integers", [](FullModel& f) { f.op(f.gather).inputs[0] = f.indices; }, 181},
+      {"rank 7",
+       [](FullModel& f) {
+         f.op(f.gather).inputs[1] = add_input(f, {1, 1, 1, 3}, fb::DType::i32);
+       },
+       182},
+      {"indices of the batch",
+       [](FullModel& f) { f.op(f.gather).inputs[1] = add_input(f, {3}, fb::DType::i32); }, 180},
+      {"repeats length", [](FullModel& f) { f.op(f.tile).tile->repeats.pop_back(); }, 184},
+      {"repeats 0", [](FullModel& f) { f.op(f.tile).tile->repeats[1] = 0; }, 184},
+      {"repeats INT_MIN", [](FullModel& f) { f.op(f.tile).tile->repeats[1] = INT32_MIN; }, 184},
+      {"repeats INT_MAX", [](FullModel& f) { f.op(f.tile).tile->repeats[1] = INT32_MAX; }, 184},
+      {"repeats 2^24", [](FullModel& f) { f.op(f.tile).tile->repeats[1] = 1 << 24; }, 180},
+      {"repeats of the batch", [](FullModel& f) { f.op(f.tile).tile->repeats[0] = 2; }, 180},
+  });
+}
+
 TEST_CASE("single assignment") {
   check_mutations({
       {"input is a constant",

@@ -135,6 +135,43 @@ uint32_t add_convolutions(FullModel& f) {
   return pooled;
 }
 
+// [1, 4, 5, 6] to [1, 4, 5, 6]: slice, resize, gather, tile.
+uint32_t add_moves(FullModel& f, uint32_t in) {
+  ModelBuilder& b = f.b;
+  const uint32_t part = b.tensor("part", {1, 2, 5, 3}), taller = b.tensor("taller", {1, 4, 5, 3});
+  const uint32_t picked = b.tensor("picked", {1, 4, 5, 3}), moved = b.tensor("moved", {1, 4, 5, 6});
+  auto slice = make_unique<fb::SliceT>();
+  slice->start = {0, 3, 0, 0};
+  slice->step = {1, -2, 1, 2};
+  slice->size = {0, 2, 0, 3};
+  b.op("slice", fb::OpKind::slice, {in}, part).slice = std::move(slice);
+  f.slice = last_op(f);
+  auto resize = make_unique<fb::ResizeT>();
+  resize->mode = fb::ResizeMode::linear;
+  resize->coordinates = fb::Coordinates::tf_crop_and_resize;
+  resize->nearest = fb::NearestMode::ceil;
+  resize->size = {0, 4, 0, 0};
+  resize->scale = {0, 2, 0, 0};
+  resize->roi = {0, 0.25f, 0, 0, 1, 0.75f, 1, 1};
+  resize->cubic_a = -0.5f;
+  resize->exclude_outside = true;
+  resize->outside = 2;
+  b.op("resize", fb::OpKind::resize, {part}, taller).resize = std::move(resize);
+  f.resize = last_op(f);
+  f.indices = b.tensor("indices", {3}, false, fb::DType::i64);
+  f.tensor(f.indices).is_constant = true;
+  f.tensor(f.indices).buffer = b.buffer(std::vector<int64_t>{2, -3, 1});
+  auto gather = make_unique<fb::GatherT>();
+  gather->axis = -1;
+  b.op("gather", fb::OpKind::gather, {taller, f.indices}, picked).gather = std::move(gather);
+  f.gather = last_op(f);
+  auto tile = make_unique<fb::TileT>();
+  tile->repeats = {1, 1, 1, 2};
+  b.op("tile", fb::OpKind::tile, {picked}, moved).tile = std::move(tile);
+  f.tile = last_op(f);
+  return moved;
+}
+
 // pooled [1, 3, 3, 6] to flat [1, 6]: elementwise operators, padding, global pool, concat.
 uint32_t add_elementwise(FullModel& f, uint32_t pooled) {
   ModelBuilder& b = f.b;
@@ -158,7 +195,7 @@ uint32_t add_elementwise(FullModel& f, uint32_t pooled) {
   f.pad = (b.op("pad", fb::OpKind::pad, {normed}, wide).pad = make_unique<fb::PadT>(), last_op(f));
   f.op(f.pad).pad->before = {0, 0, 1, 0};
   f.op(f.pad).pad->after = {0, 1, 1, 0};
-  b.global_pool("global", fb::PoolMode::average, wide, mean);
+  b.global_pool("global", fb::PoolMode::average, add_moves(f, wide), mean);
   f.global = last_op(f);
   f.concat = (b.op("concat", fb::OpKind::concat, {mean}, both).concat = make_unique<fb::ConcatT>(),
               last_op(f));

@@ -13,11 +13,12 @@ struct FullModel {
   ModelBuilder b;
   // operators
   size_t transpose, conv, codebook_conv, pool, global, binary, unary, affine, pad, concat, reshape,
-      linear, table_linear, affine_linear, planes_linear, trits_linear, softmax;
+      linear, table_linear, affine_linear, planes_linear, trits_linear, softmax, slice, resize,
+      gather, tile;
   // weights
   size_t w_dense, w_codebook, w_i8, w_table, w_affine, w_planes, w_trits;
   // tensors
-  uint32_t image, constant, logits;
+  uint32_t image, constant, logits, indices;
 
   fb::ModelT& model() { return b.model; }
   fb::OperatorT& op(size_t i) { return *b.model.operators[i]; }

@@ -184,7 +184,18 @@ ir::ValueId RandomGraph::one_step(ir::ValueId x, int64_t channels) {
 
 ir::ValueId RandomGraph::odd_step(ir::ValueId x) {
   const auto s = value(x).shape;
-  switch (pick(0, 7)) {
+  switch (pick(0, 11)) {
+    case 8:
+      return cut(x);
+    case 9:
+      if (ir::element_count(s) > 2000) return x;
+      return node(ir::Tile{{1, pick(1, 2), pick(1, 2), 1}}, {x});
+    case 10:
+      return resize(x);
+    case 11:  // pixels into channels: rank 6 in between
+      return node(ir::Reshape{{s[0], s[1] * s[2], s[3], 1}},
+                  {node(ir::Transpose{{0, 2, 3, 1, 4, 5}},
+                        {node(ir::Reshape{{s[0], 1, s[1], s[2], s[3], 1}}, {x})})});
     case 0:  // a product over the last axis of three, scaled on one of two axes
       return sequence(x);
     case 1:  // there and back
@@ -208,6 +219,40 @@ ir::ValueId RandomGraph::odd_step(ir::ValueId x) {
       activation(x);
       return per_channel(node(ir::Identity{}, {x}));
   }
+}
+
+ir::ValueId RandomGraph::cut(ir::ValueId x) {
+  const auto s = value(x).shape;
+  const int64_t axis = pick(1, 3), at = pick(0, s[static_cast<size_t>(axis)] - 1);
+  switch (pick(0, 1)) {
+    case 0: {  // backwards, and to the end of another axis
+      const int64_t from = at % s[static_cast<size_t>(axis % 3 + 1)];
+      return node(ir::Slice{{-1, from}, {INT64_MIN, INT64_MAX}, {axis, axis % 3 - 3}, {-1, 1}},
+                  {x});
+    }
+    case 1:
+      return node(ir::Slice{{0}, {s[3]}, {3}, {2}}, {x});
+    default: {
+      ir::Constant c;
+      c.type = ir::ElementType::i64;
+      c.ints = {at, -1, 0};
+      return node(ir::Gather{static_cast<int32_t>(axis)},
+                  {x, ir::add_constant(g_, "indices", {3}, c)});
+    }
+  }
+}
+
+ir::ValueId RandomGraph::resize(ir::ValueId x) {
+  ir::Resize r;
+  r.mode = static_cast<ir::Resize::Mode>(pick(0, 2));
+  r.coordinates = static_cast<ir::Resize::Coordinates>(pick(0, 5));
+  r.nearest = static_cast<ir::Resize::Nearest>(pick(0, 3));
+  r.sizes = {0, 0, pick(2, 9), pick(0, 9)};
+  r.scales = {0, 0, 0, r.sizes[3] > 0 && pick(0, 1) ? 1.5f : 0};
+  if (r.coordinates == ir::Resize::Coordinates::tf_crop_and_resize) {
+    r.roi = {0, 0, 0.25f, 0, 1, 1, 1.25f, 1};
+  }
+  return node(r, {x});
 }
 
 ir::ValueId RandomGraph::sequence(ir::ValueId x) {

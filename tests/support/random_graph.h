@@ -45,6 +45,8 @@ class RandomGraph {
 
   // What exporters leave behind now and then.
   ir::ValueId odd_step(ir::ValueId x);
+  ir::ValueId cut(ir::ValueId x);
+  ir::ValueId resize(ir::ValueId x);
   ir::ValueId sequence(ir::ValueId x);
   ir::ValueId classifier(ir::ValueId x);
 
