@@ -1,7 +1,7 @@
 // Product quantization of single layers: how long it takes, and what several books
 // are worth against one.
-//   pq_bench [THREADS]                   a 2048 x 512 layer, d = 8, with a hash of the result
-//   pq_bench MODEL.onnx DATA.npy [ROWS]  every layer of a network, by kinds of books
+//   pq_bench [THREADS]                     a 2048 x 512 layer, d = 8, with a hash of the result
+//   pq_bench MODEL.onnx DATA.npy [WAY...]  every layer of a network, in several ways
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -41,7 +41,7 @@ void time_one(const char* what, const PqLayerSettings& s, const std::vector<doub
   std::vector<float> w(kOutputs * kInputs);
   for (float& v : w) v = static_cast<float>(0.05 * r.normal());
   const auto start = std::chrono::steady_clock::now();
-  const auto layer = encode_pq_layer(w, kOutputs, kInputs, s, grams, 1, threads);
+  auto layer = encode_pq_layer(w, kOutputs, kInputs, s, grams, 1, threads);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   if (!layer.ok()) {
     std::printf("%s: %s\n", what, layer.error().message.c_str());
@@ -76,81 +76,124 @@ int time_layers(int32_t threads) {
   return 0;
 }
 
+// A way to code a layer: "2x16" is two books of 16 entries, with "/8" behind it in blocks of 8
+// (else 9 for 3x3 kernels, 4 for others); "=2x16" is one book, with as many entries as fit into
+// the bytes of two of 16.
+struct Way {
+  int32_t books = 1, count = 256, dim = 0;
+  bool is_one_as_large = false;
+};
+
 struct Tried {
   double error = 0;
   uint64_t bytes = 0;
   int32_t count = 0;
 };
 
-Tried tried(const std::vector<float>& w, int64_t outputs, int64_t inputs, const PqLayerSettings& s,
-            const Gram& gram) {
-  const auto layer = encode_pq_layer(w, outputs, inputs, s, gram.sums, 1);
+struct Layer {
+  std::string name;
+  const std::vector<float>* weights;
+  int64_t outputs, inputs;
+  ir::NodeId node;
+  int32_t dim;
+};
+
+Tried tried(const Layer& l, const PqLayerSettings& s, const Gram& gram) {
+  auto layer = encode_pq_layer(*l.weights, l.outputs, l.inputs, s, gram.sums, 1);
   if (!layer.ok()) return {};
-  const StoredBytes b = stored_bytes(Encoding(layer->book), outputs, inputs);
+  const StoredBytes b = stored_bytes(Encoding(layer->book), l.outputs, l.inputs);
   return {layer->output_error, b.codes + b.entries + b.scales, layer->book.count};
 }
 
-// One book with the most entries whose codes and entries fit into `bytes`.
-Tried best_within(uint64_t bytes, const std::vector<float>& w, int64_t outputs, int64_t inputs,
-                  int32_t dim, const Gram& gram) {
-  const int64_t blocks = (inputs + dim - 1) / dim;
-  for (int32_t k = 256; k >= 2; --k) {
-    Codebook b;
-    b.count = k, b.dim = dim;
-    b.entries.resize(static_cast<size_t>(k) * static_cast<size_t>(dim));
-    const StoredBytes size = stored_bytes(Encoding(b), outputs, inputs);
-    if (size.codes + size.entries > bytes || k > outputs * blocks / 4) continue;
+uint64_t bytes_of(const Layer& l, int32_t books, int32_t count, int32_t dim) {
+  Codebook b;
+  b.books = books, b.count = count, b.dim = dim;
+  b.entries.resize(static_cast<size_t>(books * count * dim));
+  const StoredBytes size = stored_bytes(Encoding(b), l.outputs, l.inputs);
+  return size.codes + size.entries;
+}
+
+Tried tried(const Layer& l, const Way& way, int32_t dim, const Gram& gram) {
+  if (!way.is_one_as_large) return tried(l, settings(dim, way.count, way.books), gram);
+  const int64_t points = l.outputs * ((l.inputs + dim - 1) / dim);
+  const uint64_t most = bytes_of(l, way.books, clipped_centroids(way.count, points), dim);
+  for (int32_t k = 4096; k >= 2; --k) {
+    if (k > points / 4 || bytes_of(l, 1, k, dim) > most) continue;
     PqLayerSettings s = settings(dim, k, 1);
     s.clip = Clip::paper;
-    return tried(w, outputs, inputs, s, gram);
+    return tried(l, s, gram);
   }
   return {};
 }
 
-int compare_books(const std::string& model, const std::string& data, int64_t rows) {
-  const cli::Source source = cli::load_source(model, "", {}, false);
-  const ir::Graph& g = source.graph;
-  const CalibrationData samples{cli::load_inputs(g, "DATA", {data}, std::nullopt, rows)};
-  std::vector<GramRequest> requests;
+Way parse(const char* text) {
+  Way way;
+  way.is_one_as_large = *text == '=';
+  if (std::sscanf(text + way.is_one_as_large, "%dx%d/%d", &way.books, &way.count, &way.dim) < 2)
+    throw io::ToolError(400,
+                        std::string(text) + " is no way to code a layer; write 2x16 or 2x16/8");
+  return way;
+}
+
+std::vector<Layer> layers_of(const ir::Graph& g) {
+  std::vector<Layer> out;
   for (ir::NodeId i = 0; i < static_cast<ir::NodeId>(g.nodes.size()); ++i) {
     const auto* conv = std::get_if<ir::Conv2d>(&g.nodes[i].attr);
     if (!conv && !std::holds_alternative<ir::Linear>(g.nodes[i].attr)) continue;
-    if (conv && conv->groups > 1) continue;
+    const ir::Constant* c = ir::constant_of(g, g.nodes[i].in[1]);
+    if ((conv && conv->groups > 1) || !c || c->data.empty()) continue;
     const bool is_3x3 = conv && conv->window.kernel[0] == 3 && conv->window.kernel[1] == 3;
-    requests.push_back({i, is_3x3 ? 9 : 4});
+    const std::vector<int64_t>& shape = g.values[g.nodes[i].in[1]].shape;
+    out.push_back({g.nodes[i].name, &c->data, shape[0], ir::element_count(shape) / shape[0], i,
+                   is_3x3 ? 9 : 4});
   }
-  const auto grams = collect_grams(g, requests, samples, 16, 1);
+  return out;
+}
+
+void print(const Tried& t) {
+  if (t.count == 0)
+    std::printf(" - |");
+  else
+    std::printf(" %d: %llu, %.4f |", t.count, static_cast<unsigned long long>(t.bytes), t.error);
+}
+
+int compare(const std::string& model, const std::string& data, const std::vector<Way>& ways,
+            char** names) {
+  const cli::Source source = cli::load_source(model, "", {}, false);
+  const ir::Graph& g = source.graph;
+  const CalibrationData samples{cli::load_inputs(g, "DATA", {data}, std::nullopt, 64)};
+  const std::vector<Layer> layers = layers_of(g);
+  // Layer by layer the ways in turn; requests that repeat are cheap beside k-means.
+  std::vector<GramRequest> requests;
+  for (const Layer& l : layers)
+    for (const Way& w : ways) requests.push_back({l.node, w.dim > 0 ? w.dim : l.dim});
+  auto grams = collect_grams(g, requests, samples, 16, 1);
   if (!grams.ok()) throw io::ToolError(grams.error().id, grams.error().message);
-  std::printf(
-      "| layer | weights | d | 1 x k: k, bytes, error | 2 x 16: bytes, error | "
-      "1 x k in the bytes of 2 x 16: k, bytes, error |\n|---|---|---|---|---|---|\n");
-  Tried sums[3];
-  int layers = 0;
-  for (size_t i = 0; i < requests.size(); ++i) {
-    const ir::Node& node = g.nodes[requests[i].node];
-    const ir::Constant* c = ir::constant_of(g, node.in[1]);
-    if (!c || c->data.empty()) continue;
-    const int64_t outputs = g.values[node.in[1]].shape[0];
-    const int64_t inputs = ir::element_count(g.values[node.in[1]].shape) / outputs;
-    const int32_t d = requests[i].dim;
-    const Tried t[3] = {tried(c->data, outputs, inputs, settings(d, 256, 1), (*grams)[i]),
-                        tried(c->data, outputs, inputs, settings(d, 16, 2), (*grams)[i]),
-                        {}};
-    if (t[0].count == 0 || t[1].count == 0) continue;
-    const Tried equal = best_within(t[1].bytes, c->data, outputs, inputs, d, (*grams)[i]);
-    const auto b = [](uint64_t v) { return static_cast<unsigned long long>(v); };
-    std::printf("| %s | %lld | %d | %d, %llu, %.4f | %llu, %.4f | %d, %llu, %.4f |\n",
-                node.name.c_str(), static_cast<long long>(outputs * inputs), d, t[0].count,
-                b(t[0].bytes), t[0].error, b(t[1].bytes), t[1].error, equal.count, b(equal.bytes),
-                equal.error);
-    std::fflush(stdout);
-    const Tried* row[3] = {&t[0], &t[1], &equal};
-    for (int k = 0; k < 3; ++k) sums[k].error += row[k]->error, sums[k].bytes += row[k]->bytes;
-    ++layers;
+  std::printf("Entries of a book: bytes of codes and entries, output energy lost\n\n| layer |");
+  for (size_t w = 0; w < ways.size(); ++w) std::printf(" %s |", names[w]);
+  std::printf("\n|---|");
+  for (size_t w = 0; w < ways.size(); ++w) std::printf("---|");
+  std::vector<Tried> sums(ways.size());
+  int counted = 0;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    std::printf("\n| %s |", layers[i].name.c_str());
+    std::vector<Tried> row;
+    bool is_complete = true;
+    for (size_t w = 0; w < ways.size(); ++w) {
+      const size_t request = i * ways.size() + w;
+      row.push_back(tried(layers[i], ways[w], requests[request].dim, (*grams)[request]));
+      print(row.back());
+      std::fflush(stdout);
+      is_complete = is_complete && row.back().count > 0;
+    }
+    if (!is_complete) continue;
+    ++counted;
+    for (size_t w = 0; w < ways.size(); ++w)
+      sums[w].error += row[w].error, sums[w].bytes += row[w].bytes;
   }
-  std::printf("| mean error, all bytes | | |");
-  for (const Tried& s : sums)
-    std::printf(" %llu, %.4f |", static_cast<unsigned long long>(s.bytes), s.error / layers);
+  std::printf("\n| mean error, bytes of all |");
+  for (const Tried& t : sums)
+    std::printf(" %llu, %.4f |", static_cast<unsigned long long>(t.bytes), t.error / counted);
   std::printf("\n");
   return 0;
 }
@@ -160,7 +203,12 @@ int compare_books(const std::string& model, const std::string& data, int64_t row
 int main(int argc, char** argv) {
   if (argc <= 2) return time_layers(argc == 2 ? std::atoi(argv[1]) : 0);
   try {
-    return compare_books(argv[1], argv[2], argc > 3 ? std::atoll(argv[3]) : 64);
+    std::vector<Way> ways;
+    for (int i = 3; i < argc; ++i) ways.push_back(parse(argv[i]));
+    if (!ways.empty()) return compare(argv[1], argv[2], ways, argv + 3);
+    char words[3][8] = {"1x256", "2x16", "=2x16"};
+    char* names[3] = {words[0], words[1], words[2]};
+    return compare(argv[1], argv[2], {{1, 256}, {2, 16}, {2, 16, 0, true}}, names);
   } catch (const io::ToolError& e) {
     std::fprintf(stderr, "%s\n", e.what());
     return 1;

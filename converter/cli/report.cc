@@ -15,7 +15,7 @@ constexpr const char* kHead =
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
 :root { color-scheme: light dark; --line: #8884; --soft: #888; --bar: #4a90d955; --mark: #d9542b; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 92rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin-bottom: 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin-top: 2rem; }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem; margin: 1.2rem 0; }
@@ -30,7 +30,7 @@ th:first-child, td:first-child, .word { text-align: left; }
 .slow { color: var(--mark); font-weight: 600; }
 .bar { background: linear-gradient(var(--bar), var(--bar)) left / var(--share) 100% no-repeat; }
 svg { width: 100%; max-width: 46rem; height: auto; font: 12px system-ui, sans-serif; }
-code { overflow-wrap: anywhere; }
+code { overflow-wrap: anywhere; white-space: normal; }
 </style>
 )";
 

@@ -11,9 +11,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 
 #include "converter/base/parallel.h"
 #include "converter/quant/pairs.h"
+#include "converter/quant/random.h"
 
 namespace qrt::quant {
 namespace {
@@ -22,6 +24,10 @@ namespace {
 // number of threads.
 constexpr size_t kParts = 8;
 constexpr int kSweeps = 4;
+// Noise of the first round, relative. On ResNet-20's layers 0.1, 0.3 and 1 leave 0.6 %, 1.3 % and
+// 0.4 % less error of two books of 16 than none at all, and 1.8 %, 3.8 % and -8 % of four.
+constexpr double kHeat = 0.3;
+constexpr double kLeastGain = 1e-4;  // of a round without noise
 
 struct Layout {
   size_t points, dim, books, count;  // count: entries of a book
@@ -206,8 +212,8 @@ void refit_entries(std::span<const float> points, const Metric& metric,
   };
   std::vector<double> z = preconditioned(r), direction = z;
   double rz = dot(r, z);
-  const double enough = 1e-12 * rz;
-  for (int step = 0; step < 50 && rz > enough && rz > 0; ++step) {
+  const double enough = 1e-10 * rz;
+  for (int step = 0; step < 40 && rz > enough && rz > 0; ++step) {
     const std::vector<double> product = problem.apply(direction, 0.0);
     const double curvature = dot(direction, product);
     if (!(curvature > 0)) break;
@@ -228,6 +234,49 @@ void refit_entries(std::span<const float> points, const Metric& metric,
     entries = std::move(fitted);
 }
 
+namespace {
+
+// The deviation of the points in every coordinate.
+std::vector<double> deviations(std::span<const float> points, size_t d) {
+  std::vector<double> sums(d, 0.0);
+  for (size_t i = 0; i < points.size(); ++i) sums[i % d] += double{points[i]} * double{points[i]};
+  for (double& v : sums) v = std::sqrt(v / static_cast<double>(points.size() / d));
+  return sums;
+}
+
+// Turns of codes and entries. Codes are chosen among entries that are a little off, less so from
+// round to round, and the last fifth of the rounds among the true ones: that lifts the turns out of
+// poor minima (LSQ++, Martinez et al., 2018). The size of the noise is a part of what the books do
+// not reach yet. The best round is kept.
+void refine(std::span<const float> points, const Metric& metric, const KmeansOptions& options,
+            int32_t rounds, Additive& best) {
+  const Layout at = layout_of(points, metric, best.books, best.entries);
+  const std::vector<double> spread = deviations(points, at.dim);
+  const double energy =
+      objective_of(points, metric, std::vector<float>(best.entries.size(), 0.0f), best.codes, at);
+  Random random(options.seed);
+  Additive now = best;
+  const double cooled = 0.8 * rounds;
+  for (int32_t round = 0; round < rounds; ++round) {
+    const double heat = kHeat * std::max(0.0, 1 - round / cooled) *
+                        std::sqrt(energy > 0 ? now.objective.back() / energy : 0);
+    std::vector<float> shaken = now.entries;
+    for (size_t i = 0; heat > 0 && i < shaken.size(); ++i)
+      shaken[i] += static_cast<float>(heat * spread[i % at.dim] * random.normal());
+    choose_additive(points, metric, shaken, now.books, now.codes, options.threads);
+    refit_entries(points, metric, now.codes, now.books, now.entries, options.threads);
+    const double before = now.objective.back();
+    now.objective.push_back(objective_of(points, metric, now.entries, now.codes, at));
+    if (now.objective.back() < best.objective.back()) {
+      best.codes = now.codes, best.entries = now.entries;
+      best.objective.push_back(now.objective.back());
+    }
+    if (heat == 0 && before - now.objective.back() < kLeastGain * before) break;
+  }
+}
+
+}  // namespace
+
 Additive additive_kmeans(std::span<const float> points, const Metric& metric, int32_t books,
                          const KmeansOptions& options, int32_t rounds) {
   Additive out;
@@ -245,17 +294,8 @@ Additive additive_kmeans(std::span<const float> points, const Metric& metric, in
       rest[i] -= k.centroids[static_cast<size_t>(k.codes[i / d]) * d + i % d];
   }
   const Layout at = layout_of(points, metric, books, out.entries);
-  const auto measure = [&] {
-    out.objective.push_back(objective_of(points, metric, out.entries, out.codes, at));
-  };
-  measure();
-  for (int32_t round = 0; round < rounds && books > 1; ++round) {
-    choose_additive(points, metric, out.entries, books, out.codes, options.threads);
-    refit_entries(points, metric, out.codes, books, out.entries, options.threads);
-    measure();
-    const double before = out.objective[out.objective.size() - 2];
-    if (before - out.objective.back() < 1e-4 * before) break;
-  }
+  out.objective.push_back(objective_of(points, metric, out.entries, out.codes, at));
+  if (books > 1) refine(points, metric, options, rounds, out);
   return out;
 }
 

@@ -1,6 +1,6 @@
 // Several books whose entries add up: v ~ c1 + c2 + ... Started by k-means on what
 // the books before left over, then refined jointly by turns: codes, two books at a
-// time, and all entries by least squares.
+// time and among entries slightly shaken at first, and all entries by least squares.
 #ifndef QRT_CONVERTER_QUANT_ADDITIVE_H_
 #define QRT_CONVERTER_QUANT_ADDITIVE_H_
 
@@ -15,13 +15,14 @@ namespace qrt::quant {
 
 struct Additive {
   int32_t books = 0, clusters = 0;
-  std::vector<float> entries;     // [book][clusters][dim]
-  std::vector<int32_t> codes;     // [book][points]
-  std::vector<double> objective;  // after the start and after every round, in the metric's scale
+  std::vector<float> entries;  // [book][clusters][dim]
+  std::vector<int32_t> codes;  // [book][points]
+  // After the start and after every round that was the best so far, in the metric's scale.
+  std::vector<double> objective;
 };
 
 // `points` [n][dim] in the order of metric.h. Options are those of each book's k-means; `rounds` of
-// joint refinement follow, fewer where one gains less than 1e-4. Deterministic as k-means is.
+// joint refinement follow. Deterministic as k-means is.
 Additive additive_kmeans(std::span<const float> points, const Metric&, int32_t books,
                          const KmeansOptions& options, int32_t rounds);
 

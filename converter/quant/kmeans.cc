@@ -2,14 +2,15 @@
 // are kept in the coordinates of the weights: with one G for the layer the best is
 // the mean of the points, whatever G is; with a G per block it solves
 //   (sum over points of G_b) c = sum over points of G_b v.
-// Deviations from the paper's code, which re-samples activations every iteration
-// and recomputes all assignments for every empty cluster: G is one fixed sum over
-// all samples, and an empty cluster takes half of the largest one, whose points
-// alone choose again.
+// Deviations from the paper's code, which starts from points drawn alike, re-samples
+// activations every iteration and recomputes all assignments for every empty cluster:
+// the start is k-means++, G is one fixed sum over all samples, and an empty cluster
+// takes half of the largest one, whose points alone choose again.
 #include "converter/quant/kmeans.h"
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "converter/base/parallel.h"
 #include "converter/quant/random.h"
@@ -81,6 +82,67 @@ class NormalEquations {
   std::vector<double> counts_, sums_;   // of one segment
 };
 
+// Starting points after Arthur and Vassilvitskii (2007): each drawn with a probability proportional
+// to its squared distance from the nearest one so far.
+class Spread {
+ public:
+  Spread(std::span<const float> points, std::span<const float> moved, const Metric& metric,
+         size_t threads)
+      : points_(points),
+        moved_(moved),
+        metric_(metric),
+        d_(static_cast<size_t>(metric.dim())),
+        distances_(points.size() / d_, std::numeric_limits<float>::max()),
+        sums_((distances_.size() + kChunk - 1) / kChunk),
+        threads_(threads) {}
+
+  // The next one, given the one before.
+  size_t next(size_t before, Random& random) {
+    const size_t segments = metric_.segments(), run = distances_.size() / segments;
+    std::vector<float> center;  // [segment][dim]
+    for (size_t s = 0; s < segments; ++s) {
+      const std::vector<float> u = metric_.transformed(points_.subspan(before * d_, d_), s);
+      center.insert(center.end(), u.begin(), u.end());
+    }
+    split(sums_.size(), threads_, [&](size_t first, size_t last) {
+      for (size_t c = first; c < last; ++c) lower(c, center, run);
+    });
+    double total = 0;
+    for (const double v : sums_) total += v;
+    if (!(total > 0))  // no point is left out: any
+      return static_cast<size_t>(random.below(static_cast<int64_t>(distances_.size())));
+    double rest = random.uniform() * total;
+    size_t c = 0;
+    while (c + 1 < sums_.size() && rest >= sums_[c]) rest -= sums_[c++];
+    size_t p = c * kChunk, last = std::min(p + kChunk, distances_.size()) - 1;
+    while (p < last && rest >= double{distances_[p]}) rest -= double{distances_[p++]};
+    return p;
+  }
+
+ private:
+  // Sums are per chunk and chunks are added in order: the same for any number of threads.
+  static constexpr size_t kChunk = 4096;
+
+  void lower(size_t chunk, const std::vector<float>& center, size_t run) {
+    double sum = 0;
+    for (size_t p = chunk * kChunk; p < std::min((chunk + 1) * kChunk, distances_.size()); ++p) {
+      const float *v = &moved_[p * d_], *c = &center[p / run * d_];
+      float square = 0;
+      for (size_t t = 0; t < d_; ++t) square += (v[t] - c[t]) * (v[t] - c[t]);
+      distances_[p] = std::min(distances_[p], square);
+      sum += double{distances_[p]};
+    }
+    sums_[chunk] = sum;
+  }
+
+  std::span<const float> points_, moved_;
+  const Metric& metric_;
+  size_t d_;
+  std::vector<float> distances_;  // to the nearest so far
+  std::vector<double> sums_;      // of the distances, per chunk
+  size_t threads_;
+};
+
 class Clustering {
  public:
   Clustering(std::span<const float> points, const Metric& metric, const KmeansOptions& options)
@@ -95,10 +157,7 @@ class Clustering {
         distances_(n_) {}
 
   Kmeans run() {
-    for (size_t c = 0; c < k_; ++c) {  // uniform, with replacement
-      const float* p = &points_[static_cast<size_t>(random_.below(static_cast<int64_t>(n_))) * d_];
-      out_.centroids.insert(out_.centroids.end(), p, p + d_);
-    }
+    start();
     out_.codes.resize(n_);
     std::vector<int32_t> before;
     for (int32_t i = 0; i < std::max(options_.iterations, 1); ++i) {
@@ -118,6 +177,17 @@ class Clustering {
   }
 
  private:
+  void start() {
+    Spread spread(points_, moved_, metric_, options_.threads);
+    size_t p = 0;
+    for (size_t c = 0; c < k_; ++c) {
+      p = c == 0 || options_.start == Start::uniform
+              ? static_cast<size_t>(random_.below(static_cast<int64_t>(n_)))
+              : spread.next(p, random_);
+      out_.centroids.insert(out_.centroids.end(), &points_[p * d_], &points_[p * d_] + d_);
+    }
+  }
+
   void set_centroids() {
     set_means(points_, d_, out_.codes, out_.centroids);
     if (!metric_.is_per_block()) return;

@@ -12,11 +12,19 @@
 
 namespace qrt::quant {
 
+// The points that centroids start from.
+enum class Start {
+  spread,   // each drawn with a probability that grows with its distance from those before:
+            // k-means++
+  uniform,  // all alike, with replacement: the published code
+};
+
 struct KmeansOptions {
   int32_t clusters = 256;  // at most the number of points are used
   int32_t iterations = 100;
   uint64_t seed = 1;
   size_t threads = 1;
+  Start start = Start::spread;
 };
 
 struct Kmeans {

@@ -109,9 +109,13 @@ def main():
         sys.exit(__doc__)
     out = sys.argv[1]
     os.makedirs(os.path.join(out, "images"), exist_ok=True)
+    truth = ["file,class"]
     for i in range(TEST_IMAGES):
         image, kind = picture("test", i)
-        write_png(os.path.join(out, "images", "%03d_%s.png" % (i, LABELS[kind])), image)
+        truth.append("%03d_%s.png,%s" % (i, LABELS[kind], LABELS[kind]))
+        write_png(os.path.join(out, "images", truth[-1].split(",")[0]), image)
+    with open(os.path.join(out, "truth.csv"), "w") as f:
+        f.write("\n".join(truth) + "\n")
     np.save(os.path.join(out, "calibration.npy"), batch("calibration", 0, CALIBRATION_IMAGES)[0])
     with open(os.path.join(out, "labels.txt"), "w") as f:
         f.write("\n".join(LABELS) + "\n")

@@ -158,7 +158,18 @@ TEST_CASE("kmeans: empty clusters take half of the largest") {
   std::vector<float> points;
   Random r(51);
   for (int i = 0; i < 400; ++i) points.push_back(i % 2 ? 100.0f : static_cast<float>(r.normal()));
-  const Kmeans k = kmeans(points, 1, {}, {64, 50, 3});
+  const Kmeans k = kmeans(points, 1, {}, {64, 50, 3, 1, Start::uniform});
   CHECK(k.splits > 0);
   CHECK(std::set<int32_t>(k.codes.begin(), k.codes.end()).size() > 48);
+}
+
+TEST_CASE("kmeans: a spread start finds far groups that a uniform one misses") {
+  // One large cloud and twenty far points: a uniform draw of 21 of 5000 hardly meets any of them.
+  std::vector<float> points = gaussian(5000 * 3, 61);
+  for (size_t i = 0; i < 20; ++i) points[i * 3] += 100.0f * static_cast<float>(i + 1);
+  const Kmeans spread = kmeans(points, 3, {}, {21, 1, 1});
+  const Kmeans uniform = kmeans(points, 3, {}, {21, 1, 1, 1, Start::uniform});
+  CHECK(spread.objective[0] < 0.1 * uniform.objective[0]);
+  for (const size_t threads : {2u, 3u})
+    CHECK(kmeans(points, 3, {}, {21, 1, 1, threads}).centroids == spread.centroids);
 }

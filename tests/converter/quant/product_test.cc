@@ -155,7 +155,16 @@ TEST_CASE("pq: activations lower the error of the outputs") {
   REQUIRE(refused.ok());
   CHECK(mentions(*refused, "activations=no"));
   CHECK(output_error(plain, images(30, 8)) == output_error(blind, images(30, 8)));
-  CHECK(output_error(weighted, images(30, 8)) < output_error(plain, images(30, 8)));
+  // Behind three layers a single start of k-means proves little: the mean of a few.
+  double errors[2] = {0, 0};
+  for (o.seed = 10; o.seed < 50; o.seed += 10)
+    for (const bool is_weighted : {false, true}) {
+      ir::Graph g = network();
+      o.use_activations = is_weighted;
+      REQUIRE(quant::quantize_pq(g, o, images(64)).ok());
+      errors[is_weighted] += output_error(g, images(30, 8));
+    }
+  CHECK(errors[true] < 0.7 * errors[false]);
 }
 
 TEST_CASE("pq: decoding is as near as the centroids allow, entries are f16") {

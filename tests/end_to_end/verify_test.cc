@@ -1,0 +1,235 @@
+// qrt-verify with folders and labels, and what it is made of: label files, hits,
+// the culprit layer.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "converter/cli/accuracy.h"
+#include "runtime/tools/io/error.h"
+#include "tests/support/command.h"
+#include "tests/support/onnx_builder.h"
+
+namespace {
+
+using namespace qrt;        // NOLINT: a test
+using namespace qrt::test;  // NOLINT
+
+std::string demo(const std::string& name) {
+  return std::string(QRT_SOURCE_DIR) + "/examples/demo/" + name;
+}
+
+std::string file(const std::string& name, const std::string& bytes) {
+  const std::string path = scratch(name);
+  std::ofstream(path, std::ios::binary) << bytes;
+  return path;
+}
+
+const char* kPreprocess =
+    R"({"scale": 0.00392156862745098, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]})";
+
+// Every layer of the demo that a codebook would be made for.
+const std::vector<std::string>& coded_layers() {
+  static const std::vector<std::string> all = {"/blocks/blocks.0/conv1/Conv",
+                                               "/blocks/blocks.0/conv2/Conv",
+                                               "/blocks/blocks.1/conv1/Conv",
+                                               "/blocks/blocks.1/conv2/Conv",
+                                               "/blocks/blocks.2/conv1/Conv",
+                                               "/blocks/blocks.2/conv2/Conv",
+                                               "/blocks/blocks.2/short/short.0/Conv",
+                                               "/blocks/blocks.3/conv1/Conv",
+                                               "/blocks/blocks.3/conv2/Conv",
+                                               "/blocks/blocks.4/conv1/Conv",
+                                               "/blocks/blocks.4/conv2/Conv",
+                                               "/blocks/blocks.4/short/short.0/Conv",
+                                               "/fc/Gemm"};
+  return all;
+}
+
+// The demo with `dense` left as it is.
+std::string converted(const std::string& name, const std::vector<std::string>& dense) {
+  const std::string out = scratch(name);
+  std::string skip = "skip=first";
+  for (const std::string& layer : dense) skip += "+" + layer;
+  const CommandResult r = run_command({command("qrt-convert"), demo("model.onnx"), "--preprocess",
+                                       kPreprocess, "--labels", demo("labels.txt"), "--method",
+                                       "pq", "--calibrate", demo("calibration.npy"), "--pq",
+                                       "block_3x3=9,centroids_fc=64," + skip, "-q", "-o", out});
+  CAPTURE(r.err);
+  REQUIRE(r.code == 0);
+  return out;
+}
+
+CommandResult verify(const std::string& qrt, const std::vector<std::string>& more) {
+  std::vector<std::string> words = {command("qrt-verify"), demo("model.onnx"), qrt, "--json"};
+  words.insert(words.end(), more.begin(), more.end());
+  return run_command(words);
+}
+
+TEST_CASE("verify: a folder of pictures with labels gives top-1 and top-5 of both") {
+  const std::string qrt = converted("labelled.qrt", {});
+  const CommandResult r = verify(qrt, {"-i", demo("images"), "--preprocess", kPreprocess, "--truth",
+                                       demo("truth.csv"), "--tolerance", "1e9"});
+  CAPTURE(r.err);
+  REQUIRE(r.code == 0);
+  const auto classes = nlohmann::json::parse(r.out)["classes"];
+  CHECK(classes["rows"] == 300);
+  // The same file counted another way: what qrt run prints against the names of the pictures.
+  std::istringstream lines(
+      run_command({command("qrt"), "run", qrt, "--image", demo("images"), "--top", "5", "--csv"})
+          .out);
+  int top1 = 0, top5 = 0;
+  std::string line;
+  std::getline(lines, line);  // the head: file,class1,score1,label1,class2,...
+  while (std::getline(lines, line)) {
+    std::vector<std::string> cells;
+    std::istringstream words(line);
+    for (std::string cell; std::getline(words, cell, ',');) cells.push_back(cell);
+    REQUIRE(cells.size() == 16);
+    for (size_t rank = 0; rank < 5; ++rank) {
+      const bool hit = cells[0].find("_" + cells[3 + 3 * rank] + ".") != std::string::npos;
+      top1 += hit && rank == 0;
+      top5 += hit;
+    }
+  }
+  CHECK(classes["file"]["top1"] == top1);
+  CHECK(classes["file"]["top5"] == top5);
+  CHECK(classes["model"]["top1"] > 290);  // 98.65 % by its own training script
+  CHECK(classes["model"]["top5"] >= classes["model"]["top1"]);
+  CHECK(classes["agree"] <= 300);
+  CHECK(classes["agree"] >= top1 + classes["model"]["top1"].get<int>() - 300);
+}
+
+TEST_CASE("verify: labels in the order of rows, and without labels only agreement") {
+  const std::string qrt = converted("labelled.qrt", {});
+  std::string lines;
+  for (int i = 0; i < 64; ++i) lines += std::to_string(i % 10) + "\n";
+  const auto with = nlohmann::json::parse(
+      verify(qrt, {"-i", demo("calibration.npy"), "--truth", file("order.txt", lines),
+                   "--tolerance", "1e9", "--layer-rows", "2"})
+          .out);
+  CHECK(with["rows"] == 2);
+  CHECK(with["classes"]["rows"] == 64);
+  CHECK(with["classes"].contains("model"));
+  const auto without = nlohmann::json::parse(
+      verify(qrt, {"-i", demo("calibration.npy"), "--rows", "7", "--tolerance", "1e9"}).out);
+  CHECK(without["classes"]["rows"] == 7);
+  CHECK_FALSE(without["classes"].contains("model"));
+  CHECK(without["probe_rows"] == 4);
+}
+
+TEST_CASE("verify: the culprit is named") {
+  // One layer coded: nobody else can be it.
+  const std::string culprit = "/blocks/blocks.3/conv2/Conv";
+  std::vector<std::string> others;
+  for (const std::string& layer : coded_layers())
+    if (layer != culprit) others.push_back(layer);
+  const auto one = nlohmann::json::parse(
+      verify(converted("one.qrt", others), {"-i", demo("calibration.npy"), "--rows", "4"}).out);
+  CHECK(one["culprit"]["layer"] == culprit);
+  CHECK(one["culprit"]["share"] == 1.0);
+  // Alone in the network is what the network is: the same outputs, the same error.
+  const auto& first = one["layers"][0];
+  CHECK(first["name"] == culprit);
+  CHECK(first["outputs"]["relative"].get<double>() ==
+        doctest::Approx(one["outputs"]["relative"].get<double>()).epsilon(1e-4));
+  CHECK(first["isolated"]["rms"].get<double>() ==
+        doctest::Approx(first["accumulated"]["rms"].get<double>()).epsilon(1e-6));
+  // A layer coded far worse than the rest is it.
+  const auto all = nlohmann::json::parse(
+      verify(converted("labelled.qrt", {}), {"-i", demo("calibration.npy"), "--rows", "4"}).out);
+  double most = 0;
+  for (const auto& layer : all["layers"])
+    most = std::max(most, layer["outputs"]["rms"].get<double>());
+  CHECK(all["culprit"]["outputs_rms"] == most);
+  CHECK(all["culprit"]["layer"] == all["layers"][0]["name"]);
+  CHECK(all["culprit"]["share"] < 1);
+  const CommandResult text =
+      run_command({command("qrt-verify"), demo("model.onnx"), scratch("one.qrt"), "-i",
+                   demo("calibration.npy"), "--rows", "2", "--tolerance", "1e9"});
+  CHECK(text.code == 0);
+  CHECK(text.out.find("culprit: " + culprit) != std::string::npos);
+  CHECK(text.out.find("both give the same class to ") != std::string::npos);
+}
+
+TEST_CASE("verify: label files that do not say every row's class") {
+  const std::string qrt = converted("labelled.qrt", {});
+  const std::string truth = read_text(demo("truth.csv"));
+  const auto refused = [&](const char* code, const std::string& bytes, const char* what) {
+    const CommandResult r = verify(qrt, {"-i", demo("images"), "--preprocess", kPreprocess,
+                                         "--truth", file("truth.csv", bytes)});
+    CAPTURE(r.err);
+    CHECK(r.code == 2);
+    CHECK(r.err.find(code) != std::string::npos);
+    CHECK(r.err.find(what) != std::string::npos);
+    CHECK(r.out.empty());
+  };
+  refused("QRT-E0470", truth.substr(0, truth.size() / 2), "line");
+  refused("QRT-E0470", "file,kind\na.png,1\n", "line 1 names no column");
+  refused("QRT-E0470", "file,class\n000_disc.png\n", "line 2 has 1 cells");
+  refused("QRT-E0470", "file,class\n000_disc.png,10\n", "class 10 where the model has 10");
+  refused("QRT-E0470", "file,class\n000_disc.png,oval\n", "'oval' is neither");
+  refused("QRT-E0470", truth + "000_disc.png,disc\n", "stands twice");
+  refused("QRT-E0470", "1\n2\n", "2 classes for 300 rows");
+  CHECK(verify(qrt, {"-i", demo("images"), "--preprocess", kPreprocess, "--truth", "/no/such.csv"})
+            .err.find("QRT-E0401") != std::string::npos);
+}
+
+TEST_CASE("accuracy: hits, ties and numbers that are none") {
+  cli::Accuracy a;
+  a.add(std::vector<float>{1, 3, 2}, 1);    // first
+  a.add(std::vector<float>{3, 3, 2}, 1);    // a tie goes to the lower index
+  a.add(std::vector<float>{NAN, 3, 2}, 0);  // never ranked
+  a.add(std::vector<float>{9, 8, 7, 6, 5, 4, 3}, 4);
+  a.add(std::vector<float>{9, 8, 7, 6, 5, 4, 3}, 5);
+  CHECK(a.rows == 5);
+  CHECK(a.top1 == 1);
+  CHECK(a.top5 == 3);
+  CHECK(cli::best_class(std::vector<float>{NAN, 1, 5, 5}) == 2);
+  CHECK(cli::best_class(std::vector<float>{NAN}) == -1);
+  CHECK(cli::percent_text(371, 500) == "74.20 % (371 of 500)");
+}
+
+TEST_CASE("accuracy: label files by row and by file") {
+  const std::vector<std::string> names = {"cat", "dog"}, rows = {"d/b.png", "d/a.png"};
+  using Classes = std::vector<int64_t>;
+  CHECK(cli::read_truth(file("t", "file,class\nx/a.png,dog\nb.png,0\nc.png,1\n"), names, rows, 2,
+                        false) == Classes{0, 1});
+  CHECK(cli::read_truth(file("t", "row,class_index,file\r\n0,1,x\r\n1,0,y\r\n"), {}, {"", ""}, 2,
+                        false) == Classes{1, 0});
+  CHECK(cli::read_truth(file("t", "dog\ncat\n\n"), names, {"", ""}, 2, false) == Classes{1, 0});
+  CHECK(cli::read_truth(file("t", "1\n0\n0\n"), names, {"", ""}, 2, true) == Classes{1, 0});
+  CHECK_THROWS_AS(cli::read_truth(file("t", "1\n0\n0\n"), names, {"", ""}, 2, false),
+                  io::ToolError);
+  CHECK_THROWS_AS(cli::read_truth(file("t", "1\n"), names, {"", ""}, 2, true), io::ToolError);
+  CHECK_THROWS_AS(cli::read_truth(file("t", "-1\n0\n"), names, {"", ""}, 2, false), io::ToolError);
+}
+
+TEST_CASE("verify: a model that does not rank classes takes no labels") {
+  OnnxBuilder b;
+  b.input("x", {-1, 2, 4, 4});
+  b.node("Relu", {"x"}, "y");
+  b.output("y");
+  const std::string onnx = file("plane.onnx", b.model.SerializeAsString());
+  const std::string qrt = scratch("plane.qrt");
+  REQUIRE(run_command({command("qrt-convert"), onnx, "-q", "-o", qrt}).code == 0);
+  const std::string x = scratch("plane.npy");
+  const std::string head = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2, 4, 4)}";
+  file("plane.npy", std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(head.size()) + '\0' +
+                        head + std::string(128, '\0'));
+  const std::string truth = file("t", "0\n");
+  const CommandResult r =
+      run_command({command("qrt-verify"), onnx, qrt, "-i", x, "--truth", truth});
+  CHECK(r.code == 2);
+  CHECK(r.err.find("QRT-E0471") != std::string::npos);
+  const CommandResult c = run_command(
+      {command("qrt-convert"), onnx, "-o", scratch("plane2.qrt"), "--test", x, "--truth", truth});
+  CHECK(c.code == 2);
+  CHECK(c.err.find("QRT-E0471") != std::string::npos);
+  CHECK(run_command({command("qrt-verify"), onnx, qrt, "-i", x}).code == 0);
+}
+
+}  // namespace
