@@ -111,6 +111,8 @@ class Verification {
           461, cat("the file has ", got.size(), " outputs, the model ", graph().outputs.size(),
                    "; give the model that the file was converted from"));
     r.rows = std::min(rows_, o_.layer_rows);
+    // Eight rows tell channels apart, and their activations fit in memory.
+    comparison.find_orders(cli::some_rows(graph(), inputs_, 0, std::min<int64_t>(rows_, 8)));
     std::vector<float> scores = compare_layers(comparison, got, r);
     probe(comparison, r);
     r.layers = comparison.layers();

@@ -14,6 +14,8 @@
 
 #include "converter/eval/evaluate.h"
 #include "converter/ir/graph.h"
+#include "converter/tools/channel_order.h"
+#include "converter/tools/stored_layers.h"
 
 namespace qrt::verify {
 
@@ -30,29 +32,21 @@ struct LayerError {
   std::string name, kind, encoding;
   double bits_per_weight = 0;
   ErrorSum accumulated, isolated;
-  ErrorSum weights;  // of the decoded weights themselves
+  ErrorSum weights;  // of the weights times their scale
   ErrorSum outputs;  // of the model's outputs where this layer alone is compressed: add_probe()
 };
 
-// What the file holds for one layer.
-struct StoredLayer {
-  std::string encoding;
-  double bits_per_weight = 0;
-  bool compressed = false;  // not dense
-  std::vector<float>
-      weights;  // [outputs][inputs], inputs in the graph's order; compressed layers only
-};
-
-// The layers of a .qrt file by operator name. Throws ToolError with the runtime's code when the
-// file is refused, 460 when a layer cannot be decoded.
-std::map<std::string, StoredLayer> read_layers(const std::string& path);
-
-// The float graph, the same with the file's compressed weights, and the pairs between them.
+// The float graph, the same with everything that the file holds for it (weights, scales, biases),
+// and the pairs between them.
 class Comparison {
  public:
   // Layers are matched by name; throws ToolError 461 where a stored layer is none of the graph's
   // or has another size.
   Comparison(const ir::Graph& graph, const std::map<std::string, StoredLayer>& stored);
+
+  // Channels that the file has in another order than the graph are found on these rows, the more
+  // the surer. Without it they count as they stand. Throws as add_row().
+  void find_orders(const std::vector<eval::Tensor>& inputs);
 
   // Runs one row through both graphs; returns the outputs of the float graph and of the
   // compressed one. Throws ToolError with evaluate()'s codes.
@@ -70,16 +64,21 @@ class Comparison {
   const std::vector<LayerError>& layers() const { return layers_; }
 
  private:
-  struct Isolated {  // a graph of one layer
-    ir::Graph graph;
-    std::vector<ir::ValueId> inputs;  // in the whole graph
+  struct Layer {
+    ir::NodeId node = -1;
+    const StoredLayer* stored = nullptr;
+    ChannelOrder in, out;        // of its input and its output
+    bool is_changed = false;     // the file means something else than the graph
+    std::vector<float> weights;  // with the scale, in the graph's order; with `bias` the layer
+    std::vector<float> bias;     // empty: zeros
   };
-  static Isolated isolate(const ir::Graph& g, ir::NodeId node);
+  void restore(size_t layer);
+  ir::Graph isolated(size_t layer, std::vector<ir::ValueId>& inputs) const;
 
-  ir::Graph exact_, compressed_;  // the latter's constants: those of exact_, then the decoded ones
+  std::map<std::string, StoredLayer> stored_;
+  ir::Graph exact_, compressed_;
   std::vector<LayerError> layers_;
-  std::vector<ir::NodeId> nodes_;  // of layers_
-  std::vector<Isolated> alone_;    // of layers_; empty graphs where nothing is compressed
+  std::vector<Layer> parts_;  // of layers_
 };
 
 }  // namespace qrt::verify

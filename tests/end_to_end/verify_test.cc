@@ -9,6 +9,9 @@
 #include <vector>
 
 #include "converter/cli/accuracy.h"
+#include "converter/cli/convert.h"
+#include "converter/cli/data.h"
+#include "converter/tools/verify_layers.h"
 #include "runtime/tools/io/error.h"
 #include "tests/support/command.h"
 #include "tests/support/onnx_builder.h"
@@ -153,6 +156,98 @@ TEST_CASE("verify: the culprit is named") {
   CHECK(text.code == 0);
   CHECK(text.out.find("culprit: " + culprit) != std::string::npos);
   CHECK(text.out.find("both give the same class to ") != std::string::npos);
+}
+
+// The demo's layers as a dense file has them, and four rows of input.
+struct Dense {
+  cli::Source source = cli::load_source(demo("model.onnx"), "", {}, false);
+  std::map<std::string, verify::StoredLayer> stored;
+  std::vector<eval::Tensor> rows;
+  Dense() {
+    const std::string out = scratch("dense.qrt");
+    REQUIRE(run_command({command("qrt-convert"), demo("model.onnx"), "-q", "-o", out}).code == 0);
+    stored = verify::read_layers(out);
+    rows = cli::load_inputs(source.graph, "--input", {demo("calibration.npy")}, std::nullopt, 4);
+  }
+};
+
+// What the comparison says of one layer, and of all others together.
+void check_layers(const Dense& d, const std::string& wrong) {
+  verify::Comparison comparison(d.source.graph, d.stored);
+  comparison.find_orders(d.rows);
+  for (int64_t row = 0; row < 4; ++row)
+    comparison.add_row(cli::some_rows(d.source.graph, d.rows, row, 1));
+  comparison.add_probe(d.rows);
+  for (const verify::LayerError& l : comparison.layers()) {
+    CAPTURE(l.name);
+    if (l.name == wrong) {
+      CHECK(l.isolated.rms() > 1e-3);
+      CHECK(l.outputs.rms() > 1e-6);
+    } else {
+      CHECK(l.isolated.rms() < 1e-6);
+      CHECK(l.outputs.rms() < 1e-6);
+    }
+    if (wrong.empty()) CHECK(l.accumulated.rms() < 1e-6);
+  }
+}
+
+TEST_CASE("verify: sizes moved between weights and scale are no error, a changed bias is") {
+  Dense d;
+  check_layers(d, "");
+  verify::StoredLayer& layer = d.stored.at("/blocks/blocks.3/conv1/Conv");
+  const size_t outputs = 48;
+  if (layer.scale.empty()) layer.scale.assign(outputs, 1.0f);
+  for (size_t o = 0; o < outputs; ++o) {
+    const float size = o % 2 == 0 ? 4.0f : 0.5f;
+    layer.scale[o] *= size;
+    for (size_t i = 0; i < 432; ++i) layer.weights[o * 432 + i] /= size;
+  }
+  check_layers(d, "");
+  layer.bias.resize(outputs);
+  for (float& b : layer.bias) b += 0.25f;
+  check_layers(d, "/blocks/blocks.3/conv1/Conv");
+}
+
+TEST_CASE("verify: channels in another order are found, and are no error") {
+  Dense d;
+  verify::StoredLayer &first = d.stored.at("/blocks/blocks.3/conv1/Conv"),
+                      &second = d.stored.at("/blocks/blocks.3/conv2/Conv");
+  const verify::StoredLayer a = first, b = second;
+  for (size_t c = 0; c < 48; ++c) {
+    const size_t from = (c * 5 + 7) % 48;  // 5 and 48 share no factor
+    std::copy_n(a.weights.begin() + static_cast<std::ptrdiff_t>(from * 432), 432,
+                first.weights.begin() + static_cast<std::ptrdiff_t>(c * 432));
+    if (!a.scale.empty()) first.scale[c] = a.scale[from];
+    if (!a.bias.empty()) first.bias[c] = a.bias[from];
+    for (size_t o = 0; o < 48; ++o)
+      std::copy_n(b.weights.begin() + static_cast<std::ptrdiff_t>(o * 432 + from * 9), 9,
+                  second.weights.begin() + static_cast<std::ptrdiff_t>(o * 432 + c * 9));
+  }
+  check_layers(d, "");
+  // An error in a permuted layer is still its own.
+  for (size_t i = 0; i < second.weights.size(); i += 3) second.weights[i] *= 1.5f;
+  check_layers(d, "/blocks/blocks.3/conv2/Conv");
+}
+
+TEST_CASE("verify: orders of channels") {
+  eval::Tensor want, got;
+  want.shape = got.shape = {2, 3, 2};  // two rows, three channels, two places
+  want.data = {1, 2, 3, 4, 5, 6, -1, -2, -3, -4, -5, -6};
+  got.data = {5.1f, 6, 1, 2.1f, 3, 4, -5, -6.1f, -1, -2, -3, -4};
+  const verify::ChannelOrder order = verify::find_order(got, want);
+  CHECK(order == verify::ChannelOrder{2, 0, 1});
+  CHECK(verify::restored({50, 60, 10, 20, 30, 40}, order, 1, 2) ==
+        std::vector<float>{10, 20, 30, 40, 50, 60});
+  CHECK(verify::restored({5, 1, 3, 50, 10, 30}, order, 2, 1) ==
+        std::vector<float>{1, 3, 5, 10, 30, 50});
+  CHECK(verify::find_order(want, want).empty());
+  // Noise that some other order happens to fit a little better is no order.
+  eval::Tensor noisy = want;
+  noisy.data = {2.2f, 2, 2, 4, 5, 6, -1, -2, -3, -4, -5, -6};
+  CHECK(verify::find_order(noisy, want).empty());
+  eval::Tensor other = want;
+  other.shape = {2, 2, 3};
+  CHECK(verify::find_order(other, want).empty());
 }
 
 TEST_CASE("verify: label files that do not say every row's class") {
