@@ -49,6 +49,7 @@ void time_one(const char* what, const PqLayerSettings& s, const std::vector<doub
   }
   std::printf("| %s | %.2f | %.4f | %s |\n", what, took.count(), layer->output_error,
               hash(layer->book).c_str());
+  std::fflush(stdout);
 }
 
 int time_layers(int32_t threads) {

@@ -27,11 +27,11 @@ Additive additive_kmeans(std::span<const float> points, const Metric&, int32_t b
                          const KmeansOptions& options, int32_t rounds);
 
 // Better codes for entries [book][clusters][dim], in place, codes [book][points]. Two books at a
-// time, over all pairs until no point changes, at most four times. For two books of up to 256
+// time, over all pairs until no point changes, at most `sweeps` times. For two books of up to 256
 // entries the result is the best there is; beyond, of the first book of a pair only the entries
 // nearest to the point are tried. No point ends farther than it began.
 void choose_additive(std::span<const float> points, const Metric&, std::span<const float> entries,
-                     int32_t books, std::span<int32_t> codes, size_t threads);
+                     int32_t books, std::span<int32_t> codes, int sweeps, size_t threads);
 
 // Entries of all books by least squares with fixed codes, in place: conjugate gradients on
 //   min sum over points |U (v - sum over books of c)|^2

@@ -1,8 +1,8 @@
 // With r a point, a and b entries of the two books,
 //   |r - a - b|^2 = |r|^2 + (|a|^2 - 2 r.a) + (|b|^2 - 2 r.b) + 2 a.b.
 // The last term is a table of all pairs, made once for all points; the two brackets
-// are one vector each per point. So a pair costs two additions and a comparison,
-// whatever its dim. |r|^2 is the same for all and left out; what cancellation takes
+// are one vector each per point. So a pair costs an addition and a minimum, whatever
+// its dim. |r|^2 is the same for all and left out; what cancellation takes
 // from the sums decides only between pairs that are equal to some 1e-6 of |r|^2, and a
 // pair replaces the old one only if the distance itself, computed plainly, is less.
 // Vectorised over entries of the second book in 32 lanes, as nearest.cc.
@@ -12,10 +12,11 @@
 #include <limits>
 #include <numeric>
 
+#include "converter/quant/lanes.h"
+
 namespace qrt::quant {
 namespace {
 
-constexpr size_t kLanes = 32;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // Pairs looked at for one point, at most: all of two books of 256. Beyond, at least eight entries
 // of the first book are tried, enough for a greedy choice to be mended.
@@ -41,28 +42,42 @@ struct Pair {
 // ascend; ties to the lowest a, then b.
 [[gnu::always_inline]] inline Pair scan(std::span<const int32_t> tried, const float* first,
                                         const float* second, const float* cross, size_t tiles) {
+  // First the entry of the first book: its row's least sum, without asking where it stands.
   float best[kLanes];
   int32_t where[kLanes];
   for (size_t j = 0; j < kLanes; ++j) best[j] = kInfinity, where[j] = tried[0];
   for (const int32_t a : tried) {
-    const float base = first[a];
     const float* row = cross + static_cast<size_t>(a) * tiles * kLanes;
-    for (size_t tile = 0; tile < tiles; ++tile) {
-      const int32_t here = a * static_cast<int32_t>(tiles) + static_cast<int32_t>(tile);
+    float least[kLanes];
+    for (size_t j = 0; j < kLanes; ++j) least[j] = second[j] + row[j];
+    for (size_t i = kLanes; i < tiles * kLanes; i += kLanes)
       for (size_t j = 0; j < kLanes; ++j) {
-        const float sum = (base + second[tile * kLanes + j]) + row[tile * kLanes + j];
-        const bool is_less = sum < best[j];
-        best[j] = is_less ? sum : best[j];
-        where[j] = is_less ? here : where[j];
+        const float sum = second[i + j] + row[i + j];
+        least[j] = sum < least[j] ? sum : least[j];
       }
+    for (size_t j = 0; j < kLanes; ++j) {
+      const float sum = first[a] + least[j];
+      const bool is_less = sum < best[j];
+      best[j] = is_less ? sum : best[j];
+      where[j] = is_less ? a : where[j];
     }
   }
-  size_t lane = 0;
-  for (size_t j = 1; j < kLanes; ++j)
-    if (best[j] < best[lane] || (best[j] == best[lane] && where[j] < where[lane])) lane = j;
-  const int32_t count = static_cast<int32_t>(tiles);
-  return {where[lane] / count,
-          where[lane] % count * static_cast<int32_t>(kLanes) + static_cast<int32_t>(lane)};
+  int32_t keys[kLanes];
+  for (size_t j = 0; j < kLanes; ++j) keys[j] = sortable(best[j]);
+  const int32_t a = place_of_least(keys, where, kLanes);
+  // Then the place in that row.
+  const float* row = cross + static_cast<size_t>(a) * tiles * kLanes;
+  for (size_t j = 0; j < kLanes; ++j)
+    best[j] = second[j] + row[j], where[j] = static_cast<int32_t>(j);
+  for (size_t i = kLanes; i < tiles * kLanes; i += kLanes)
+    for (size_t j = 0; j < kLanes; ++j) {
+      const float sum = second[i + j] + row[i + j];
+      const bool is_less = sum < best[j];
+      best[j] = is_less ? sum : best[j];
+      where[j] = is_less ? static_cast<int32_t>(i + j) : where[j];
+    }
+  for (size_t j = 0; j < kLanes; ++j) keys[j] = sortable(best[j]);
+  return {a, place_of_least(keys, where, kLanes)};
 }
 
 using Score = void (*)(const float*, const float*, const float*, size_t, size_t, float*);
