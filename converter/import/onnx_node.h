@@ -31,8 +31,9 @@ template <class... Parts>
 inline constexpr int kMaxNodes = 20000;       // of a file
 inline constexpr size_t kMaxIrNodes = 60000;  // that they may become
 
-// Stands in known shapes for the size of the free batch; no real dimension is that negative.
-inline constexpr int64_t kBatchSize = INT64_MIN + 1;
+// Stands in known shapes for the size of the free batch: no dimension, and none of the limits that
+// exporters write for "to the end" (INT64_MIN and its neighbours).
+inline constexpr int64_t kBatchSize = INT64_MIN / 3;
 
 struct Import {
   std::string folder;  // of the model file, for external data

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "tests/support/command.h"
+#include "tests/support/python.h"
 #include "tests/support/real_data.h"
-#include "tests/support/resnet20.h"
 
 namespace {
 
@@ -87,19 +87,25 @@ TEST_CASE("float networks: mnist-8, 100 digits") {
 
 TEST_CASE("float networks: ResNet-20 from its checkpoint, 100 pictures") {
   if (!have_data()) return;
-  const std::string python = python_with_onnx();
+  const std::string python = python_with("numpy, onnx");
   if (python.empty()) {
     MESSAGE("SKIPPED: no Python with numpy and onnx; toolchains/bootstrap.sh models installs them");
     return;
   }
   const std::string pictures = scratch("cifar.npy");
-  REQUIRE(run_script(python, "images.py",
-                     {real_data("cifar10/cifar10_dev1000.bin"), pictures, "--count", "100"}) == "");
-  const std::string model = scratch("resnet20.onnx");
-  REQUIRE(run_script(python, "build.py",
-                     {real_data("lowbit/cifar_resnet20_f32.th"), model, "--shortcut", "pool"}) ==
-          "");
-  check_network(model, read_npy(pictures), "lowbit/cifar_resnet20_f32.golden_logits_first100.npy");
+  const std::string folder = "examples/resnet20/", model = scratch("resnet20.onnx");
+  const CommandResult images =
+      run_script(python, folder + "images.py",
+                 {real_data("cifar10/cifar10_dev1000.bin"), pictures, "--count", "100"});
+  REQUIRE_MESSAGE(images.code == 0, images.err);
+  for (const char* shortcut : {"slice", "pool"}) {
+    const CommandResult built =
+        run_script(python, folder + "build.py",
+                   {real_data("lowbit/cifar_resnet20_f32.th"), model, "--shortcut", shortcut});
+    REQUIRE_MESSAGE(built.code == 0, built.err);
+    check_network(model, read_npy(pictures),
+                  "lowbit/cifar_resnet20_f32.golden_logits_first100.npy");
+  }
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace qrt::test {
 
 enum class Verdict : char {
   passed = 'p',   // interpreter and engine both give what is expected
-  folded = 'f',   // passed, its output being known at conversion (see add_probes)
+  probed = 'f',   // passed, with the inputs that add_probes() gave it
   refused = 'r',  // qrt-convert or libqrt says why it will not; `code` is the error's
   wrong = 'w',    // another answer, or a crash
 };

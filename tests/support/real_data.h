@@ -25,7 +25,7 @@ struct NpyFloats {
   std::vector<float> data;
 };
 
-// A little-endian C-order file of f4 or i1, as floats.
+// A little-endian C-order file of f4, i8 or i1, as floats.
 inline NpyFloats read_npy(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
@@ -42,6 +42,12 @@ inline NpyFloats read_npy(const std::string& path) {
   out.data.resize(count);
   if (header.find("f4") != std::string::npos) {
     std::memcpy(out.data.data(), bytes.data() + start, 4 * count);
+  } else if (header.find("<i8") != std::string::npos) {
+    for (size_t i = 0; i < count; ++i) {
+      int64_t value = 0;
+      std::memcpy(&value, bytes.data() + start + 8 * i, 8);
+      out.data[i] = static_cast<float>(value);
+    }
   } else {
     for (size_t i = 0; i < count; ++i) out.data[i] = static_cast<int8_t>(bytes[start + i]);
   }
