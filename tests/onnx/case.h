@@ -45,9 +45,9 @@ Case read_case(const std::string& folder, const std::string& name);
 // data set, which loses them. The names of those frozen.
 std::vector<std::string> freeze_parameters(onnx::ModelProto& model, DataSet& set);
 
-// libqrt refuses a model without any input, which leaves it nothing to do. Adds, for every output of
-// such a case, an input of zeros, f32 and of the output's shape, and makes "zeros + Cast(output)"
-// the output, so that what folding gave is run and compared.
+// libqrt refuses a model without any input, which leaves it nothing to do. Adds, for every output
+// of such a case, an input of zeros, f32 and of the output's shape, and makes "zeros +
+// Cast(output)" the output, so that what folding gave is run and compared.
 void add_probes(onnx::ModelProto& model, DataSet& set);
 
 }  // namespace qrt::test
