@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <map>
 
 #include "converter/base/file.h"
 #include "converter/base/text.h"
@@ -16,9 +18,12 @@
 #include "converter/import/activation_trap.h"
 #include "converter/import/checkpoint.h"
 #include "converter/import/onnx.h"
+#include "converter/ir/edit.h"
 #include "converter/lower/lower.h"
 #include "converter/passes/pipeline.h"
 #include "converter/quant/method.h"
+#include "converter/quant/pq_plan.h"
+#include "converter/quant/product.h"
 #include "qrt.h"
 #include "runtime/tools/io/error.h"
 #include "runtime/tools/io/files.h"
@@ -29,6 +34,8 @@ namespace qrt::cli {
 namespace {
 
 using io::ToolError;
+
+constexpr int64_t kFewSamples = 16;
 
 // Spent on timing the converted file's layers.
 constexpr double kTimingSeconds = 0.5;
@@ -72,15 +79,58 @@ struct Samples {
   std::vector<eval::Tensor> calibration, golden;
 };
 
+// Sample by sample, so that the message can name one.
+void check_finite(const ir::Graph& g, const char* option, const std::vector<eval::Tensor>& inputs) {
+  const auto rows = static_cast<size_t>(row_count(g, inputs));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const std::vector<float>& data = inputs[i].data;
+    const auto bad =
+        std::find_if(data.begin(), data.end(), [](float v) { return !std::isfinite(v); });
+    if (bad == data.end()) continue;
+    const auto at = static_cast<size_t>(bad - data.begin());
+    throw ToolError(
+        487, cat(option, ": sample ", at / std::max<size_t>(data.size() / rows, 1), " for input '",
+                 g.values[static_cast<size_t>(g.inputs[i])].name, "' holds ", *bad,
+                 "; samples must be finite, check how they were made"));
+  }
+}
+
+// Data that says nothing converts without a fault.
+void look_for_poor_data(const ConvertOptions& o, const ir::Graph& g, const Samples& s,
+                        std::vector<std::string>& warnings) {
+  if (s.calibration.empty() || o.dry_run || o.method.empty()) return;
+  const int64_t rows = row_count(g, s.calibration);
+  if (rows < kFewSamples)
+    warnings.push_back(cat("--calibrate: ", rows, " samples are few to tell which inputs matter; ",
+                           "give at least ", kFewSamples, ", as different as those to come"));
+  for (size_t i = 0; i < s.calibration.size(); ++i) {
+    const std::vector<float>& data = s.calibration[i].data;
+    if (data.empty()) continue;
+    const std::string name = g.values[static_cast<size_t>(g.inputs[i])].name;
+    const auto [least, most] = std::minmax_element(data.begin(), data.end());
+    const size_t row = data.size() / static_cast<size_t>(rows);
+    bool alike = rows > 1;
+    for (size_t at = row; alike && at < data.size(); ++at) alike = data[at] == data[at - row];
+    if (*least == *most)
+      warnings.push_back(cat("--calibrate: all values for input '", name, "' are ", *least,
+                             "; nothing can be learned from them"));
+    else if (alike)
+      warnings.push_back(cat("--calibrate: all ", rows, " samples for input '", name,
+                             "' are the same; one of them would do as well"));
+  }
+}
+
 Samples load_samples(const ConvertOptions& o, const ir::Graph& g,
                      const std::optional<io::Preprocessing>& preprocessing,
                      std::vector<std::string>& notes) {
   Samples s;
   int64_t skipped = 0;
+  // A dry run looks at one sample: does it fit?
+  const int64_t rows = o.dry_run ? 1 : o.calibrate_rows;
   if (!o.calibrate.empty())
-    s.calibration =
-        load_inputs(g, "--calibrate", o.calibrate, preprocessing, o.calibrate_rows, &skipped);
-  if (skipped > 0)
+    s.calibration = load_inputs(g, "--calibrate", o.calibrate, preprocessing, rows, &skipped);
+  check_finite(g, "--calibrate", s.calibration);
+  if (skipped > 0 && !o.dry_run)
     notes.push_back(cat("--calibrate: used ", row_count(g, s.calibration), " samples and left out ",
                         skipped, "; --calibrate-rows sets how many are used"));
   if (!o.golden.empty()) {
@@ -142,22 +192,16 @@ std::unique_ptr<WorkFile> open_work(const ConvertOptions& o, const Source& sourc
 }
 
 // Encodes the graph's weights in place.
-std::vector<quant::LayerReport> apply_method(const ConvertOptions& o, const Samples& samples,
-                                             Source& source, std::unique_ptr<WorkFile>& work) {
-  if (o.method.empty()) return {};
-  ir::Graph& g = source.graph;
-  std::vector<std::string>& notes = source.notes;
+void apply_method(const ConvertOptions& o, const quant::MethodOptions& options,
+                  const quant::CalibrationData& data, ir::Graph& g, Converted& result) {
   const quant::Method* method = take(quant::find_method(o.method), "--method");
-  work = open_work(o, source, samples, notes);
-  ProgressLine line(!o.quiet);
-  const quant::CalibrationData data{samples.calibration, {line.sink(), work.get()}};
-  const quant::MethodReport report = take(method->run(g, o.method_options, data), o.model);
-  if (work && !work->trouble().empty()) notes.push_back(work->trouble());
-  append(notes, report.notes);
+  const quant::MethodReport report = take(method->run(g, options, data), o.model);
+  append(result.notes, report.notes);
+  append(result.warnings, report.warnings);
   for (const quant::LayerReport& l : report.layers)
     if (!l.is_encoded && !l.why_not.empty())
-      notes.push_back(cat(l.layer, " stays dense: ", l.why_not));
-  return report.layers;
+      result.notes.push_back(cat(l.layer, " stays dense: ", l.why_not));
+  result.layers = report.layers;
 }
 
 emit::FileInfo describe(const ConvertOptions& o, const Source& source,
@@ -241,12 +285,91 @@ Built build(const ConvertOptions& o, const ir::Graph& graph, const emit::FileInf
   return built;
 }
 
-// The float model, this conversion and, for a report, the method's other settings on the test rows.
+// Of the size that golden data will have.
+emit::Golden placeholder_golden(const ir::Graph& g, const std::vector<eval::Tensor>& input) {
+  emit::Golden golden;
+  golden.inputs = floats_of(input);
+  for (const ir::ValueId id : g.outputs)
+    golden.outputs.emplace_back(
+        static_cast<size_t>(ir::element_count(g.values[static_cast<size_t>(id)].shape)), 0.0f);
+  return golden;
+}
+
+// The network with encodings of the planned sizes that mean nothing.
+Built build_placeholders(const ConvertOptions& o, ir::Graph graph, const emit::FileInfo& info,
+                         const quant::PqPlans& plans) {
+  quant::apply_placeholders(graph, plans);
+  return build(o, graph, info);
+}
+
+void add_times(const ConvertOptions& o, Converted& result) {
+  if (o.quiet && o.report.empty()) return;
+  result.times = time_layers(result.file, o.model, kTimingSeconds);
+  append(result.warnings, slower_than_dense(result.times));
+}
+
+// The plan alone: sizes and times without k-means.
+void dry_run(const ConvertOptions& o, const ir::Graph& graph, const emit::FileInfo& info,
+             Converted& result) {
+  quant::PqPlans plans;
+  if (!o.method.empty()) {
+    take(quant::find_method(o.method), "--method");
+    const quant::PqOptions options = take(quant::parse_pq_options(o.method_options), o.model);
+    plans = take(quant::plan_pq(graph, options), o.model);
+  }
+  append(result.notes, plans.notes);
+  append(result.warnings, plans.warnings);
+  for (const quant::PqPlan& p : plans.layers) {
+    if (!p.is_coded()) result.notes.push_back(cat(p.layer, " stays dense: ", p.why_not));
+    quant::LayerReport& r = result.layers.emplace_back();
+    r.layer = p.layer, r.is_encoded = p.is_coded(), r.why_not = p.why_not;
+  }
+  Built built = build_placeholders(o, graph, info, plans);
+  append(result.notes, built.notes);
+  result.file = std::move(built.file);
+  result.sizes = std::move(built.sizes);
+  add_times(o, result);
+}
+
+// Settings that --target-size or --max-drop ask for. `graph` becomes the network so encoded.
+void search(const ConvertOptions& o, const emit::FileInfo& info, const quant::CalibrationData& data,
+            const TestData& test, ir::Graph& graph, Converted& result) {
+  struct Tried {
+    ir::Graph graph;
+    Converted report;
+  };
+  std::map<std::string, Tried> tried;  // by the rules that led there; encoded graphs are small
+  SearchSteps steps;
+  steps.size_of = [&](const quant::PqPlans& plans) -> uint64_t {
+    return build_placeholders(o, graph, info, plans).file.size();
+  };
+  steps.build = [&](const quant::MethodOptions& options) {
+    Tried t{graph, {}};
+    apply_method(o, options, data, t.graph, t.report);
+    std::vector<uint8_t> file = build(o, t.graph, info).file;
+    tried[options.at("layers")] = std::move(t);
+    return file;
+  };
+  if (!test.truth.empty()) {
+    steps.judge = [&](const std::vector<uint8_t>& file) { return file_accuracy(file, test); };
+    steps.judge_float = [&] { return graph_accuracy(graph, test); };
+  }
+  result.search = search_settings(o, graph, data, steps);
+  Tried& best = tried.at(result.search.layers);
+  graph = std::move(best.graph);
+  result.layers = std::move(best.report.layers);
+  append(result.notes, best.report.notes);
+  append(result.warnings, best.report.warnings);
+  append(result.notes, result.search.notes);
+}
+
+// The float model, this conversion and, for a report, other settings on the test rows: those that a
+// search tried, or variations of those given.
 void measure_points(const ConvertOptions& o, const ir::Graph& original, const Samples& samples,
                     const emit::FileInfo& info, const TestData& test, WorkFile* work,
                     Converted& result) {
   ProgressLine line(!o.quiet);
-  const size_t wanted = o.report.empty() ? 0 : static_cast<size_t>(o.report_points);
+  const size_t wanted = o.report.empty() || o.searches() ? 0 : static_cast<size_t>(o.report_points);
   const std::vector<Variant> others = variants(o, wanted);
   const double steps = static_cast<double>(others.size()) + 2;
   line.show({0, 0, "accuracy of the float model"});
@@ -258,6 +381,9 @@ void measure_points(const ConvertOptions& o, const ir::Graph& original, const Sa
   line.show({1 / steps, 0, "accuracy of the file"});
   result.points.push_back(
       {"this file", result.file.size(), file_accuracy(result.file, test), true, false});
+  for (const SearchPoint& p : result.search.curve)
+    if (p.bytes != result.file.size() && p.accuracy.rows > 0)
+      result.points.push_back({"tried by the search", p.bytes, p.accuracy, false, false});
   for (size_t i = 0; i < others.size(); ++i) {
     const double from = static_cast<double>(i + 2) / steps;
     const quant::Progress inner = [&](const quant::ProgressStep& s) {
@@ -294,7 +420,24 @@ Converted convert_with(const ConvertOptions& o, std::unique_ptr<WorkFile>& work)
   look_for_trap(o, samples, graph, result.warnings);
   const TestData test = load_test(o, graph, info.labels);
   const ir::Graph original = test.truth.empty() ? ir::Graph() : graph;
-  result.layers = apply_method(o, samples, source, work);
+  look_for_poor_data(o, graph, samples, result.warnings);
+  if (!samples.golden.empty()) info.golden = placeholder_golden(graph, samples.golden);
+  if (o.dry_run) {
+    result.notes = std::move(source.notes);
+    dry_run(o, graph, info, result);
+    result.info = std::move(info);
+    return result;
+  }
+  if (!o.method.empty()) {
+    work = open_work(o, source, samples, source.notes);
+    ProgressLine line(!o.quiet);
+    const quant::CalibrationData data{samples.calibration, {line.sink(), work.get()}};
+    if (o.searches())
+      search(o, info, data, test, graph, result);
+    else
+      apply_method(o, o.method_options, data, graph, result);
+    if (work && !work->trouble().empty()) result.notes.push_back(work->trouble());
+  }
 
   const std::vector<eval::Tensor> input = !samples.golden.empty() ? samples.golden
                                           : !samples.calibration.empty()
@@ -305,10 +448,10 @@ Converted convert_with(const ConvertOptions& o, std::unique_ptr<WorkFile>& work)
     info.golden = emit::Golden{floats_of(input), floats_of(want), static_cast<float>(o.tolerance)};
 
   Built built = build(o, graph, info);
-  append(source.notes, built.notes);
+  result.notes.insert(result.notes.begin(), source.notes.begin(), source.notes.end());
+  append(result.notes, built.notes);
   result.file = std::move(built.file);
   result.sizes = std::move(built.sizes);
-  result.notes = std::move(source.notes);
 
   const auto got = run_file(result.file, o.output.empty() ? "the converted file" : o.output, input);
   result.error = relative_error(got, want);
@@ -318,10 +461,7 @@ Converted convert_with(const ConvertOptions& o, std::unique_ptr<WorkFile>& work)
                              "relative error ",
                              result.error, ", allowed ", o.tolerance,
                              "; nothing was written, please report the model"));
-  if (!o.quiet || !o.report.empty()) {
-    result.times = time_layers(result.file, o.model, kTimingSeconds);
-    append(result.warnings, slower_than_dense(result.times));
-  }
+  add_times(o, result);
   if (!test.truth.empty()) measure_points(o, original, samples, info, test, work.get(), result);
   result.info = std::move(info);
   return result;
@@ -357,8 +497,14 @@ Converted convert(const ConvertOptions& o) {
 int convert_main(const ConvertOptions& o) {
   if (!o.output.empty() && !o.dry_run) io::check_writable(o.output);
   if (!o.report.empty()) io::check_writable(o.report);
+  if (!o.save_layers.empty()) io::check_writable(o.save_layers);
   const Converted result = convert(o);
   if (!o.dry_run) write_output(o, result);
+  if (!o.save_layers.empty()) {
+    io::OutputFile layers(o.save_layers);
+    layers.write(result.search.layers);
+    layers.commit();
+  }
   if (!o.report.empty()) {
     io::OutputFile report(o.report);
     report.write(html_report(report_data(o, result)));
@@ -374,8 +520,11 @@ int convert_main(const ConvertOptions& o) {
                 static_cast<unsigned long long>(p.bytes),
                 percent_text(p.accuracy.top1, p.accuracy.rows).c_str(),
                 percent_text(p.accuracy.top5, p.accuracy.rows).c_str());
-  std::printf("%s; relative error of its outputs against the model's %.1e\n",
-              o.dry_run ? "nothing written (--dry-run)" : o.output.c_str(), result.error);
+  if (o.dry_run)
+    std::puts("planned (--dry-run): nothing was computed or written");
+  else
+    std::printf("%s; relative error of its outputs against the model's %.1e\n", o.output.c_str(),
+                result.error);
   return io::kDone;
 }
 

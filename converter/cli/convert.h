@@ -11,6 +11,7 @@
 #include "converter/cli/options.h"
 #include "converter/cli/predict.h"
 #include "converter/cli/report.h"
+#include "converter/cli/search.h"
 #include "converter/cli/work_file.h"
 #include "converter/emit/emit.h"
 #include "converter/ir/graph.h"
@@ -38,13 +39,14 @@ struct Converted {
   std::vector<LayerTime> times;              // on this CPU; empty where nobody will see them
   std::vector<quant::LayerReport> layers;    // of the method, where one was asked for
   std::vector<ReportPoint> points;           // with --test: the float model, this file, variants
+  SearchResult search;                       // of --target-size and --max-drop, else empty
   emit::FileInfo info;
   std::unique_ptr<WorkFile> work;  // of a method's run; discard() it once `file` is safe
 };
 
 // Everything but writing the output. Throws ToolError 482 when libqrt's outputs differ from the
 // graph's, 492 and 493 of the work file. A refusal leaves no work file behind, an interruption
-// does.
+// does. A dry run codes nothing: the file holds placeholders of the planned sizes, `error` is 0.
 Converted convert(const ConvertOptions&);
 
 // What the HTML report shows of a conversion.

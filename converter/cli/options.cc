@@ -2,8 +2,12 @@
 #include "converter/cli/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <cstdlib>
 #include <sstream>
 
+#include "converter/base/file.h"
 #include "converter/quant/method.h"
 #include "qrt.h"
 #include "runtime/tools/io/arguments.h"
@@ -25,9 +29,36 @@ std::string path_of(const std::string& text) {
   return text.substr(text.find('=') + 1);
 }
 
-void check(const ConvertOptions& o) {
+// What a search decides cannot be decided beforehand, and it needs data to decide by.
+void check_search(const ConvertOptions& o) {
+  if (!o.searches()) {
+    if (!o.save_layers.empty())
+      refuse("--save-layers writes what --target-size or --max-drop chose; give one of them");
+    return;
+  }
+  const std::string option = o.target_size > 0 ? "--target-size" : "--max-drop";
+  if (o.target_size > 0 && o.max_drop >= 0)
+    refuse("--target-size and --max-drop each decide the size; give one of them");
+  if (o.method.empty()) refuse(option + " chooses settings of --method pq; add --method pq");
+  if (o.calibrate.empty())
+    refuse(option + " compares settings on sample inputs; give them with --calibrate");
+  if (o.dry_run)
+    refuse(option +
+           " must code layers to compare them, which --dry-run does not; give one of them");
+  if (o.max_drop >= 0 && o.truth.empty())
+    refuse("--max-drop measures accuracy; give labelled samples with --test and --truth");
+  for (const auto& [key, value] : o.method_options) {
+    const bool chosen = key.starts_with("block_") || key.starts_with("centroids_") ||
+                        key == "books" || (key == "activations" && value == "no");
+    if (chosen)
+      refuse("--pq " + key + "=" + value + " contradicts " + option +
+             ", which chooses it layer by layer; use --layers for single layers");
+  }
+}
+
+void check(const ConvertOptions& o, const std::string& layers) {
   if (o.output.empty() && !o.dry_run) refuse("no output is named; give -o OUT.qrt or --dry-run");
-  std::vector<std::string> inputs = {o.model, o.weights, o.labels, o.truth};
+  std::vector<std::string> inputs = {o.model, o.weights, o.labels, o.truth, layers};
   for (const auto* list : {&o.calibrate, &o.golden, &o.test})
     for (const std::string& text : *list) inputs.insert(inputs.end(), {text, path_of(text)});
   for (const std::string& input : inputs) {
@@ -41,9 +72,25 @@ void check(const ConvertOptions& o) {
     refuse("--report and -o name the same file " + o.report + "; name another one");
   if (o.test.empty() != o.truth.empty())
     refuse("--test and --truth belong together: rows and the class of each; give both");
+  if (!layers.empty() && o.method.empty())
+    refuse("--layers sets options of --method pq, but no method is chosen; add --method pq");
   if (!o.method_options.empty() && o.method.empty())
     refuse("--pq sets options of --method pq, but no method is chosen; add --method pq");
+  if (!o.save_layers.empty()) {
+    inputs.push_back(o.output);
+    inputs.push_back(o.report);
+    for (const std::string& other : inputs)
+      if (!other.empty() && (other == o.save_layers || io::same_file(other, o.save_layers)))
+        refuse("--save-layers would overwrite " + other + "; name another file");
+  }
+  check_search(o);
   if (!o.preprocess.empty()) io::parse_preprocessing(o.preprocess);
+}
+
+std::string short_number(double v) {
+  std::ostringstream out;
+  out << v;
+  return out.str();
 }
 
 // What shaped the file, in a fixed order and without names of directories: files made by the same
@@ -54,7 +101,11 @@ std::string record(const ConvertOptions& o) {
     out << (out.tellp() == std::streampos(0) ? "" : " ") << word;
   };
   if (!o.method.empty()) add("--method " + o.method);
-  for (const auto& [key, value] : o.method_options) add("--pq " + key + "=" + value);
+  for (const auto& [key, value] : o.method_options)
+    add(key == "layers" ? "--layers sha256:" + sha256_hex(value.data(), value.size())
+                        : "--pq " + key + "=" + value);
+  if (o.target_size > 0) add("--target-size " + std::to_string(o.target_size));
+  if (o.max_drop >= 0) add("--max-drop " + short_number(o.max_drop));
   if (!o.method.empty() && !o.calibrate.empty()) add("--calibrate");
   for (const auto& [name, dims] : o.shapes) {
     std::string text = "--shape " + name + "=";
@@ -116,12 +167,43 @@ std::map<std::string, std::string> parse_pairs(const char* option,
   return out;
 }
 
+uint64_t parse_bytes(const std::string& text) {
+  const auto bad = [&](const char* why) {
+    throw ToolError(484, "--target-size " + text + ": " + why +
+                             "; write bytes as 600000, 600k, 1.5M, 512Ki or 2Mi");
+  };
+  size_t digits = 0;
+  while (digits < text.size() &&
+         (std::isdigit(static_cast<unsigned char>(text[digits])) != 0 || text[digits] == '.'))
+    ++digits;
+  const std::string number = text.substr(0, digits);
+  std::string unit = text.substr(digits);
+  if (unit.size() > 1 && unit.back() == 'B') unit.pop_back();
+  if (number.empty() || number.size() > 15 || std::count(number.begin(), number.end(), '.') > 1 ||
+      number.front() == '.' || number.back() == '.')
+    bad("it does not start with a number");
+  double factor = 0;
+  for (const auto& [name, value] : {std::pair("", 1.0),
+                                    {"B", 1.0},
+                                    {"k", 1e3},
+                                    {"K", 1e3},
+                                    {"M", 1e6},
+                                    {"Ki", 1024.0},
+                                    {"Mi", 1048576.0}})
+    if (unit == name) factor = value;
+  if (factor == 0) bad("its unit is unknown");
+  const double bytes = std::strtod(number.c_str(), nullptr) * factor;
+  if (!(bytes >= 1 && bytes <= 2147483647.0)) bad("it must be from 1 byte to 2 GiB");
+  return static_cast<uint64_t>(bytes);
+}
+
 bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
   CLI::App app("qrt-convert: ONNX models and PyTorch checkpoints to .qrt files", "qrt-convert");
   const uint32_t v = qrt_version();
   app.set_version_flag("--version", std::to_string(v >> 16) + "." + std::to_string(v >> 8 & 255) +
                                         "." + std::to_string(v & 255));
   std::vector<std::string> pq, shapes;
+  std::string layers, target;
   app.add_option("model", o.model, "The ONNX model")->required();
   app.add_option("-o,--output", o.output, "The .qrt file to write");
   app.add_option("--weights", o.weights, "A PyTorch checkpoint for the model's parameters");
@@ -129,6 +211,13 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
   app.add_option("--pq", pq,
                  "Options of --method pq as key=value: " + std::string(quant::methods()[0].options))
       ->allow_extra_args(true);
+  app.add_option("--layers", layers, "Settings layer by layer: a JSON file, see docs/layers.md");
+  app.add_option("--target-size", target,
+                 "Choose settings per layer for a file of at most so many bytes (600k, 1.5M)");
+  app.add_option("--max-drop", o.max_drop,
+                 "Choose settings per layer that lose at most so many points of top-1 accuracy")
+      ->check(CLI::Range(0.0, 100.0));
+  app.add_option("--save-layers", o.save_layers, "Write the chosen settings, as for --layers");
   app.add_option("--calibrate", o.calibrate,
                  "Sample inputs: .npy, or a directory of .npy or pictures");
   app.add_option("--calibrate-rows", o.calibrate_rows, "At most so many samples")
@@ -151,7 +240,8 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
                  "With --test: so many other settings are converted for the plot, 0 to 4")
       ->check(CLI::Range(int64_t{0}, int64_t{4}));
   app.add_flag("--print-passes", o.print_passes, "The graph after every pass, to standard error");
-  app.add_flag("--dry-run", o.dry_run, "Do everything but write the file");
+  app.add_flag("--dry-run", o.dry_run,
+               "Sizes and times per layer for this CPU; computes and writes nothing");
   app.add_flag("-q,--quiet", o.quiet, "No table, no notes");
   io::refuse_empty_values(app);
   try {
@@ -163,7 +253,12 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
   }
   o.method_options = parse_pairs("--pq", pq);
   for (const std::string& text : shapes) add_shape(text, o.shapes);
-  check(o);
+  if (!target.empty()) o.target_size = parse_bytes(target);
+  check(o, layers);
+  if (!layers.empty()) {
+    const std::vector<uint8_t> text = io::read_file(layers, uint64_t{1} << 20);
+    o.method_options["layers"].assign(text.begin(), text.end());
+  }
   o.command = record(o);
   return true;
 }

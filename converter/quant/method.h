@@ -38,8 +38,9 @@ struct LayerReport {
 };
 
 struct MethodReport {
-  std::vector<LayerReport> layers;  // in graph order
-  std::vector<std::string> notes;   // sentences for the user
+  std::vector<LayerReport> layers;    // in graph order
+  std::vector<std::string> notes;     // sentences for the user
+  std::vector<std::string> warnings;  // the same, of what he may not have wanted
 };
 
 using MethodOptions = std::map<std::string, std::string>;

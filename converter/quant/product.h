@@ -10,6 +10,7 @@
 
 #include "converter/base/result.h"
 #include "converter/ir/graph.h"
+#include "converter/quant/layer_rules.h"
 #include "converter/quant/method.h"
 #include "converter/quant/pq_layer.h"
 
@@ -33,16 +34,16 @@ struct PqOptions {
   bool use_activations = true;    // false: plain k-means even where there is data
   bool skip_first = true;         // the first convolution stays dense
   std::vector<std::string> skip;  // node names that stay dense
+  LayerRules layers;              // settings of single layers, over all of the above
 };
 
-// Errors: QRT-E0712, naming the key, what was found and what is allowed.
+// `layers` beside the keys of methods.inc: the text of layer_rules.h. Errors: QRT-E0712, naming the
+// key, what was found and what is allowed; those of parse_layer_rules().
 Result<PqOptions> parse_pq_options(const MethodOptions&);
 
-// Encodes the weights of Conv2d and Linear layers. Those stay dense, with a reason in the report,
-// that are encoded already, named in `skip`, the first convolution, depthwise or otherwise so small
-// that a codebook would not pay. Deterministic for given options and data. Errors: those of
-// collect_grams() and encode_pq_layer(), with the layer's name; QRT-E0714 (a name in `skip` that
-// the graph does not have). The graph is unchanged on an error.
+// Encodes the weights of Conv2d and Linear layers as plan_pq() has it (pq_plan.h). Deterministic
+// for given options and data. Errors: those of plan_pq(), collect_grams() and encode_pq_layer(),
+// with the layer's name. The graph is unchanged on an error.
 Result<MethodReport> quantize_pq(ir::Graph&, const PqOptions&, const CalibrationData&);
 
 }  // namespace qrt::quant

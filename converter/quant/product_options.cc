@@ -94,7 +94,11 @@ Result<PqOptions> parse_pq_options(const MethodOptions& words) {
     else if (key == "gram")
       r = word(key, value, {{"shared", GramKind::shared}, {"per_block", GramKind::per_block}},
                &o.gram);
-    else if (key == "activations")
+    else if (key == "layers") {
+      auto rules = parse_layer_rules(value);
+      if (!rules.ok()) return rules.error();
+      o.layers = std::move(*rules);
+    } else if (key == "activations")
       r = word(key, value, {{"yes", true}, {"no", false}}, &o.use_activations);
     else
       return fail(kBadOption, "method pq has no option '", key,

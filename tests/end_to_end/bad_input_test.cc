@@ -215,6 +215,37 @@ TEST_CASE("bad input: qrt-convert") {
     check(row);
 }
 
+TEST_CASE("bad input: settings per layer and searches") {
+  const std::string onnx = demo("model.onnx"), out = scratch("bad.qrt"),
+                    x = demo("calibration.npy"),
+                    rules = file("rules.json", R"({"default": {"block": 4}})");
+  const auto row = [&](const char* code, std::vector<std::string> words) {
+    words.insert(words.begin(), {"qrt-convert", onnx, "-o", out});
+    check({code, words});
+  };
+  row("QRT-E0480", {"--layers", rules});
+  row("QRT-E0480", {"--target-size", "60k"});
+  row("QRT-E0480", {"--target-size", "60k", "--method", "pq"});
+  row("QRT-E0480", {"--target-size", "60k", "--method", "pq", "--calibrate", x, "--dry-run"});
+  row("QRT-E0480", {"--target-size", "60k", "--method", "pq", "--calibrate", x, "--max-drop", "1"});
+  row("QRT-E0480", {"--max-drop", "1", "--method", "pq", "--calibrate", x});
+  row("QRT-E0480", {"--max-drop", "-1", "--method", "pq", "--calibrate", x});
+  for (const char* chosen : {"block_3x3=9", "centroids_fc=16", "books=2", "activations=no"})
+    row("QRT-E0480", {"--target-size", "60k", "--method", "pq", "--calibrate", x, "--pq", chosen});
+  row("QRT-E0480", {"--save-layers", scratch("s.json"), "--method", "pq"});
+  row("QRT-E0480", {"--save-layers", rules, "--method", "pq", "--layers", rules, "--calibrate", x,
+                    "--target-size", "60k"});
+  row("QRT-E0484", {"--target-size", "60 k", "--method", "pq", "--calibrate", x});
+  row("QRT-E0401", {"--layers", "/no/such.json", "--method", "pq"});
+  row("QRT-E0735", {"--layers", file("r1.json", "{"), "--method", "pq"});
+  row("QRT-E0736", {"--layers", file("r2.json", R"({"layers": [{"match": "/fc/.*", "block": 4},
+                                                  {"match": ".*Gemm", "block": 8}]})"),
+                    "--method", "pq"});
+  row("QRT-E0736",
+      {"--layers", file("r3.json", R"({"layers": [{"match": "/fc/Gemm", "force": true}]})"),
+       "--method", "pq", "--pq", "skip=/fc/Gemm"});
+}
+
 TEST_CASE("bad input: qrt-verify") {
   const std::string m = demo_model(), onnx = demo("model.onnx"), x = demo("calibration.npy");
   for (const Row& row : std::vector<Row>{
