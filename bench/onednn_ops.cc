@@ -103,6 +103,7 @@ void Builder::add_pool2d(const Node& node) {
          0,
          0};
   if (w.dilation_h != 1 || w.dilation_w != 1) refuse(node, "a dilated pool");
+  if (a.mode == PoolMode::lp) refuse(node, "a pool by norm");
   const Dims out = dims(node.outputs[0]);
   const Algorithm algorithm = a.mode == PoolMode::max ? Algorithm::pooling_max
                               : a.count_include_pad   ? Algorithm::pooling_avg_include_padding

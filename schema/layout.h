@@ -16,6 +16,7 @@ inline constexpr uint64_t kMaxFileBytes = 0x7fffffff;  // 2 GiB - 1: FlatBuffers
 inline constexpr int kMaxRank = 6;
 inline constexpr int32_t kMaxDim = 1 << 24;
 inline constexpr uint64_t kMaxElements = 0x7fffffff;
+inline constexpr int32_t kMaxPoolPower = 64;  // of a pool by p-norm
 inline constexpr uint32_t kMaxBooks = 4;
 inline constexpr uint32_t kMaxCentroids = 65536;
 inline constexpr uint32_t kMaxBlockDim = 1024;

@@ -73,7 +73,7 @@ class Writer {
     std::vector<bool> done(file_.weights.size());
     stored_.resize(file_.weights.size());
     for (const lower::Operator& op : file_.operators) {
-      if ((op.kind == Kind::conv2d || op.kind == Kind::linear) && !done[op.weights]) {
+      if (lower::is_layer(op.kind) && !done[op.weights]) {
         stored_[op.weights] = bulk_.add_weights(file_.weights[op.weights]);
         done[op.weights] = true;
       }

@@ -42,7 +42,7 @@ SizeReport size_report(const lower::File& file, uint64_t file_bytes) {
   SizeReport r;
   std::set<uint32_t> seen;
   for (const lower::Operator& op : file.operators) {
-    const bool is_layer = op.kind == lower::Kind::conv2d || op.kind == lower::Kind::linear;
+    const bool is_layer = lower::is_layer(op.kind);
     r.vectors += number_bytes(op.scale) + number_bytes(op.bias);
     if (!is_layer) continue;
     LayerBytes layer;

@@ -17,6 +17,10 @@ static_assert(static_cast<int>(Kind::pad) == static_cast<int>(fb::OpKind::pad));
 static_assert(static_cast<int>(Kind::slice) == static_cast<int>(fb::OpKind::slice));
 static_assert(static_cast<int>(Kind::tile) == static_cast<int>(fb::OpKind::tile));
 static_assert(static_cast<int>(Kind::softmax) == static_cast<int>(fb::OpKind::softmax));
+static_assert(static_cast<int>(Kind::matmul) == static_cast<int>(fb::OpKind::matmul));
+static_assert(static_cast<int>(Kind::conv_transpose) ==
+              static_cast<int>(fb::OpKind::conv_transpose));
+static_assert(static_cast<int>(ir::Pool2d::Mode::lp) == static_cast<int>(fb::PoolMode::lp));
 static_assert(static_cast<int>(ir::Unary::Op::silu) == static_cast<int>(fb::UnaryOp::silu));
 static_assert(static_cast<int>(ir::Binary::Op::min) == static_cast<int>(fb::BinaryOp::min));
 static_assert(static_cast<int>(ir::Pad::Mode::edge) == static_cast<int>(fb::PadMode::edge));
@@ -153,6 +157,16 @@ Tables::Options Tables::options(const Operator& o, const ir::Conv2d& c) {
   return {fb::Operator::VT_CONV2D, t.o};
 }
 
+Tables::Options Tables::options(const Operator& o, const ir::ConvTranspose& c) {
+  const auto e = epilogue(o, c.residual, c.clamp);
+  const ir::Window2d& w = c.window;
+  const auto t = fb::CreateConvTranspose(
+      b_, o.weights, u32(w.kernel[0]), u32(w.kernel[1]), u32(w.stride[0]), u32(w.stride[1]),
+      u32(w.dilation[0]), u32(w.dilation[1]), u32(w.pad[0]), u32(w.pad[1]), u32(w.pad[2]),
+      u32(w.pad[3]), u32(c.adjust[0]), u32(c.adjust[1]), u32(c.groups), e);
+  return {fb::Operator::VT_CONV_TRANSPOSE, t.o};
+}
+
 Tables::Options Tables::options(const Operator& o, const ir::Linear& l) {
   const auto e = epilogue(o, l.residual, l.clamp);
   return {fb::Operator::VT_LINEAR, fb::CreateLinear(b_, o.weights, e).o};
@@ -160,11 +174,11 @@ Tables::Options Tables::options(const Operator& o, const ir::Linear& l) {
 
 Tables::Options Tables::options(const Operator&, const ir::Pool2d& p) {
   const ir::Window2d& w = p.window;
-  const auto mode = p.mode == ir::Pool2d::Mode::max ? fb::PoolMode::max : fb::PoolMode::average;
-  const auto t =
-      fb::CreatePool2d(b_, mode, u32(w.kernel[0]), u32(w.kernel[1]), u32(w.stride[0]),
-                       u32(w.stride[1]), u32(w.dilation[0]), u32(w.dilation[1]), u32(w.pad[0]),
-                       u32(w.pad[1]), u32(w.pad[2]), u32(w.pad[3]), p.count_include_pad, p.global);
+  const uint32_t power = p.mode == ir::Pool2d::Mode::lp ? u32(p.power) : 0;
+  const auto t = fb::CreatePool2d(
+      b_, static_cast<fb::PoolMode>(p.mode), u32(w.kernel[0]), u32(w.kernel[1]), u32(w.stride[0]),
+      u32(w.stride[1]), u32(w.dilation[0]), u32(w.dilation[1]), u32(w.pad[0]), u32(w.pad[1]),
+      u32(w.pad[2]), u32(w.pad[3]), p.count_include_pad, p.global, power);
   return {fb::Operator::VT_POOL2D, t.o};
 }
 

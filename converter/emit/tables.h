@@ -58,9 +58,10 @@ class Tables {
   Options options(const lower::Operator&, const ir::Resize&);
   Options options(const lower::Operator&, const ir::Gather&);
   Options options(const lower::Operator&, const ir::Tile&);
+  Options options(const lower::Operator&, const ir::ConvTranspose&);
   template <class Other>
   Options options(const lower::Operator&, const Other&) {
-    return {0, 0};  // Reshape: the output tensor's dims say everything
+    return {0, 0};  // Reshape, MatMul: the tensors say everything
   }
 
   flatbuffers::FlatBufferBuilder& b_;

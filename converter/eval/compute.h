@@ -66,6 +66,47 @@ Result<void> compute(Call&, const ir::Squeeze&);
 Result<void> compute(Call&, const ir::Slice&);
 Result<void> compute(Call&, const ir::Resize&);
 Result<void> compute(Call&, const ir::Tile&);
+Result<void> compute(Call&, const ir::MatMul&);
+Result<void> compute(Call&, const ir::ConvTranspose&);
+
+// Sizes of an image tensor and the distance between neighbours along each axis.
+struct Image {
+  int64_t n, channels, height, width;
+  int64_t image, channel, row, pixel;  // strides
+
+  Image(std::span<const int64_t> shape, ir::Layout layout) : n(shape[0]) {
+    const bool nchw = layout == ir::Layout::nchw;
+    channels = shape[nchw ? 1 : 3];
+    height = shape[nchw ? 2 : 1];
+    width = shape[nchw ? 3 : 2];
+    image = channels * height * width;
+    channel = nchw ? height * width : 1;
+    row = nchw ? width : width * channels;
+    pixel = nchw ? 1 : channels;
+  }
+};
+
+// y = clamp(scale * y + bias + residual) where outputs are `step` apart, `inner` values in a row.
+template <class Layer>
+void finish(Call& call, const Layer& layer, int64_t outputs, int64_t inner) {
+  size_t next = 2;
+  const float* scale = layer.scale ? call.in[next++].data.data() : nullptr;
+  const float* bias = layer.bias ? call.in[next++].data.data() : nullptr;
+  const float* residual = layer.residual ? call.in[next].data.data() : nullptr;
+  float* y = call.out.data.data();
+  const int64_t count = static_cast<int64_t>(call.out.data.size());
+  for (int64_t at = 0; at < count;) {
+    for (int64_t o = 0; o < outputs; ++o) {
+      for (int64_t end = at + inner; at < end; ++at) {
+        float value = y[at];
+        if (scale) value *= scale[o];
+        if (bias) value += bias[o];
+        if (residual) value += residual[at];
+        y[at] = clamped(value, layer.clamp);
+      }
+    }
+  }
+}
 
 }  // namespace qrt::eval
 

@@ -17,23 +17,6 @@ namespace {
 
 constexpr int64_t kMaxColumns = int64_t{4} << 20;  // floats
 
-// Sizes of an image tensor and the distance between neighbours along each axis.
-struct Image {
-  int64_t n, channels, height, width;
-  int64_t image, channel, row, pixel;  // strides
-
-  Image(std::span<const int64_t> shape, ir::Layout layout) : n(shape[0]) {
-    const bool nchw = layout == ir::Layout::nchw;
-    channels = shape[nchw ? 1 : 3];
-    height = shape[nchw ? 2 : 1];
-    width = shape[nchw ? 3 : 2];
-    image = channels * height * width;
-    channel = nchw ? height * width : 1;
-    row = nchw ? width : width * channels;
-    pixel = nchw ? 1 : channels;
-  }
-};
-
 // Fills columns for output rows [row0, row1) from `channels` channels that start at x.
 void gather_columns(const float* x, const Image& in, int64_t channels, const Image& out,
                     const ir::Window2d& w, int64_t row0, int64_t row1, float* columns) {
@@ -49,28 +32,6 @@ void gather_columns(const float* x, const Image& in, int64_t channels, const Ima
             *columns++ = inside && in_x >= 0 && in_x < in.width ? line[in_x * in.pixel] : 0.0f;
           }
         }
-      }
-    }
-  }
-}
-
-// y = clamp(scale * y + bias + residual) where outputs are `step` apart, `inner` values in a row.
-template <class Layer>
-void finish(Call& call, const Layer& layer, int64_t outputs, int64_t inner) {
-  size_t next = 2;
-  const float* scale = layer.scale ? call.in[next++].data.data() : nullptr;
-  const float* bias = layer.bias ? call.in[next++].data.data() : nullptr;
-  const float* residual = layer.residual ? call.in[next].data.data() : nullptr;
-  float* y = call.out.data.data();
-  const int64_t count = static_cast<int64_t>(call.out.data.size());
-  for (int64_t at = 0; at < count;) {
-    for (int64_t o = 0; o < outputs; ++o) {
-      for (int64_t end = at + inner; at < end; ++at) {
-        float value = y[at];
-        if (scale) value *= scale[o];
-        if (bias) value += bias[o];
-        if (residual) value += residual[at];
-        y[at] = clamped(value, layer.clamp);
       }
     }
   }
@@ -148,11 +109,13 @@ float pool_window(const float* x, const Image& in, const ir::Pool2d& pool, int64
       if (!inside) continue;
       const float value = x[in_y * in.row + in_x * in.pixel];
       best = std::max(best, value);
-      sum += value;
+      sum += pool.mode == ir::Pool2d::Mode::lp ? std::pow(std::fabs(double{value}), pool.power)
+                                               : double{value};
     }
   }
-  return pool.mode == ir::Pool2d::Mode::max ? best
-                                            : static_cast<float>(sum / static_cast<double>(taps));
+  if (pool.mode == ir::Pool2d::Mode::max) return best;
+  if (pool.mode == ir::Pool2d::Mode::lp) return static_cast<float>(std::pow(sum, 1.0 / pool.power));
+  return taps == 0 ? 0.0f : static_cast<float>(sum / static_cast<double>(taps));
 }
 
 }  // namespace

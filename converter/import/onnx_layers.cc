@@ -1,107 +1,10 @@
-// Gemm, MatMul, batch normalization, and the operators on single values.
+// Operators on single values, and softmax.
 #include <cmath>
 #include <iterator>
 
 #include "converter/import/onnx_node.h"
 
 namespace qrt::import {
-namespace {
-
-// The weight [inputs, outputs] turned to [outputs, inputs]. A transpose that stands in front of it
-// already is undone rather than repeated.
-ir::ValueId turned(Node& n, ir::ValueId weight) {
-  const ir::NodeId producer = n.value(weight).producer;
-  if (producer >= 0) {
-    const ir::Node& before = n.import().graph.nodes[producer];
-    if (std::holds_alternative<ir::Transpose>(before.attr) && n.value(weight).shape.size() == 2 &&
-        std::get<ir::Transpose>(before.attr).perm == std::vector<int32_t>{1, 0}) {
-      return before.in[0];
-    }
-  }
-  return n.step("weight", ir::Transpose{{1, 0}}, {weight});
-}
-
-// The bias of a Gemm as [outputs], if it is one number per output; -1 if it must be added apart.
-ir::ValueId bias_vector(Node& n, ir::ValueId bias, int64_t outputs) {
-  const std::vector<int64_t> shape = n.value(bias).shape;
-  if (!n.fixed(bias) || shape.empty() || shape.back() != outputs ||
-      ir::element_count(shape) != outputs) {
-    return -1;
-  }
-  if (shape.size() == 1) return bias;
-  return n.step("bias", ir::Reshape{{outputs}}, {bias});
-}
-
-// Refuses weights that are no constant matrix.
-void need_matrix(Node& n, ir::ValueId weight) {
-  const std::vector<int64_t> shape = n.value(weight).shape;
-  if (!n.fixed(weight)) {
-    refuse(513, "its second input ", n.value(weight).name, " of shape ", shape_text(shape),
-           " is computed from the data; only products with constant weights are supported");
-  }
-  if (shape.size() != 2) {
-    n.unsupported("its weight ", n.value(weight).name, " has shape ", shape_text(shape),
-                  "; supported are matrices");
-  }
-}
-
-}  // namespace
-
-void import_matmul(Node& n) {
-  const ir::ValueId x = n.in(0), weight = n.in(1);
-  if (n.fixed(x) && !n.fixed(weight)) {
-    n.unsupported("its first input is the constant; supported are constants on the right");
-  }
-  need_matrix(n, weight);
-  if (n.value(x).shape.size() < 2) n.unsupported("its first input has rank 1; reshape it to [1,K]");
-  n.emit(ir::Linear{}, {x, turned(n, weight)});
-}
-
-// Y = alpha * A' * B' + beta * C: the factor of the product is the layer's scale, C its bias.
-void import_gemm(Node& n) {
-  ir::ValueId x = n.in(0), weight = n.in(1);
-  need_matrix(n, weight);
-  if (n.integer("transA", 0) != 0) x = n.step("transposed", ir::Transpose{{1, 0}}, {x});
-  if (n.integer("transB", 0) == 0) weight = turned(n, weight);
-  const int64_t outputs = n.value(weight).shape[0];
-  const float alpha = n.real("alpha", 1), beta = n.real("beta", 1);
-  ir::Linear linear;
-  std::vector<ir::ValueId> in = {x, weight};
-  if (alpha != 1) {
-    linear.scale = true;
-    in.push_back(
-        n.constant("alpha", {outputs}, std::vector<float>(static_cast<size_t>(outputs), alpha)));
-  }
-  if (!n.has(2) || beta == 0) return n.emit(linear, in);
-  ir::ValueId bias = n.in(2);
-  if (beta != 1) {
-    const ir::ValueId factor = n.constant("beta", {}, {beta});
-    bias = n.step("beta_c", ir::Binary{ir::Binary::Op::mul}, {bias, factor});
-  }
-  if (const ir::ValueId vector = bias_vector(n, bias, outputs); vector >= 0) {
-    linear.bias = true;
-    in.push_back(vector);
-    return n.emit(linear, in);
-  }
-  const ir::ValueId product = n.heart(linear, in);
-  n.emit(ir::Binary{ir::Binary::Op::add}, {product, bias});
-}
-
-void import_batch_norm(Node& n) {
-  if (n.integer("training_mode", 0) != 0)
-    n.unsupported("it is in training mode; export for inference");
-  if (n.integer("spatial", 1) == 0) n.unsupported("spatial 0 (opset 7) is not supported");
-  std::vector<ir::ValueId> in;
-  for (size_t i = 0; i < 5; ++i) {
-    in.push_back(n.in(i));
-    if (i > 0 && !n.fixed(in[i])) {
-      refuse(513, "its parameter ", n.value(in[i]).name,
-             " is computed from the data; export the model for inference");
-    }
-  }
-  n.emit(ir::BatchNorm{n.real("epsilon", 1e-5f)}, in);
-}
-
 void import_unary(Node& n) {
   using Op = ir::Unary::Op;
   struct Row {

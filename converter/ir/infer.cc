@@ -11,7 +11,6 @@
 #include "schema/layout.h"
 
 namespace qrt::ir::detail {
-namespace {
 
 Result<void> need_float(const Inference& i, size_t input) {
   const Value& value = i.in(input);
@@ -48,6 +47,37 @@ Result<void> check_window(const Inference& i, const Window2d& w) {
   return {};
 }
 
+Result<ImageAxes> image_axes(const Inference& i, Layout layout) {
+  const Value& x = i.in(0);
+  QRT_CHECK_OK(need_float(i, 0));
+  if (x.shape.size() != 4) {
+    return i.error(550, "input ", x.name, " has shape ", shape_text(x.shape, x.batched),
+                   "; expected an image of rank 4");
+  }
+  return layout == Layout::nchw ? ImageAxes{1, 2, 3} : ImageAxes{3, 1, 2};
+}
+
+Result<void> check_weight(const Inference& i, const Window2d& window, int64_t groups,
+                          int64_t channels) {
+  QRT_CHECK_OK(need_float(i, 1));
+  const Value& w = i.in(1);
+  if (w.shape.size() != 4 || w.batched || w.shape[2] != window.kernel[0] ||
+      w.shape[3] != window.kernel[1]) {
+    return i.error(550, "weight ", w.name, " has shape ", shape_text(w.shape, w.batched),
+                   "; expected [outputs,", channels, "/groups,", window.kernel[0], ",",
+                   window.kernel[1], "]");
+  }
+  if (groups < 1 || channels % groups != 0 || w.shape[0] % groups != 0 ||
+      w.shape[1] != channels / groups) {
+    return i.error(550, "weight ", w.name, " has shape ", shape_text(w.shape), " with ", groups,
+                   " groups for an input of ", channels,
+                   " channels; expected [outputs,channels/groups,kh,kw], all divisible by groups");
+  }
+  return {};
+}
+
+namespace {
+
 // Output size along one axis: floor((in + pads - window) / stride) + 1.
 Result<int64_t> window_output(const Inference& i, const Window2d& w, int axis, int64_t input) {
   const int64_t span = static_cast<int64_t>(w.dilation[axis]) * (w.kernel[axis] - 1) + 1;
@@ -59,49 +89,6 @@ Result<int64_t> window_output(const Inference& i, const Window2d& w, int axis, i
   return (padded - span) / w.stride[axis] + 1;
 }
 
-// Whether every window has a tap inside the input: else it has no maximum and no average. A window
-// that starts inside does; one that starts in the padding before must step onto the input.
-bool meets_input(const Window2d& w, int axis, int64_t input, int64_t outputs) {
-  if ((outputs - 1) * w.stride[axis] - w.pad[axis] >= input) return false;
-  const int64_t dilation = w.dilation[axis];
-  for (int64_t o = 0, start = -w.pad[axis]; o < outputs && start < 0;
-       ++o, start += w.stride[axis]) {
-    const int64_t taps = (-start + dilation - 1) / dilation;
-    if (taps >= w.kernel[axis] || start + taps * dilation >= input) return false;
-  }
-  return true;
-}
-
-struct ImageAxes {
-  size_t channel, height, width;
-};
-
-Result<ImageAxes> image_axes(const Inference& i, Layout layout) {
-  const Value& x = i.in(0);
-  QRT_CHECK_OK(need_float(i, 0));
-  if (x.shape.size() != 4) {
-    return i.error(550, "input ", x.name, " has shape ", shape_text(x.shape, x.batched),
-                   "; expected an image of rank 4");
-  }
-  return layout == Layout::nchw ? ImageAxes{1, 2, 3} : ImageAxes{3, 1, 2};
-}
-
-// Optional inputs behind the weight: scale, bias, residual as flagged.
-template <class Layer>
-Result<void> check_epilogue(const Inference& i, const Layer& layer, int64_t outputs,
-                            const ValueType& result) {
-  size_t next = 2;
-  QRT_CHECK_OK(i.arity(2 + layer.scale + layer.bias + layer.residual));
-  if (layer.scale) QRT_CHECK_OK(need_vector(i, next++, outputs, "scale"));
-  if (layer.bias) QRT_CHECK_OK(need_vector(i, next++, outputs, "bias"));
-  if (!layer.residual) return {};
-  const Value& added = i.in(next);
-  if (added.shape == result.shape && added.batched == result.batched) return {};
-  return i.error(550, "residual ", added.name, " has shape ",
-                 shape_text(added.shape, added.batched), "; expected ",
-                 shape_text(result.shape, result.batched));
-}
-
 }  // namespace
 
 Result<ValueType> infer(const Inference& i, const Conv2d& conv) {
@@ -109,22 +96,8 @@ Result<ValueType> infer(const Inference& i, const Conv2d& conv) {
   Result<ImageAxes> axes = image_axes(i, conv.layout);
   if (!axes.ok()) return axes.error();
   QRT_CHECK_OK(check_window(i, conv.window));
-  QRT_CHECK_OK(need_float(i, 1));
   const Value &x = i.in(0), &w = i.in(1);
-  const int64_t channels = x.shape[axes->channel];
-  if (w.shape.size() != 4 || w.batched || w.shape[2] != conv.window.kernel[0] ||
-      w.shape[3] != conv.window.kernel[1]) {
-    return i.error(550, "weight ", w.name, " has shape ", shape_text(w.shape, w.batched),
-                   "; expected [outputs,", channels, "/groups,", conv.window.kernel[0], ",",
-                   conv.window.kernel[1], "]");
-  }
-  const int64_t groups = conv.groups;
-  if (groups < 1 || channels % groups != 0 || w.shape[0] % groups != 0 ||
-      w.shape[1] != channels / groups) {
-    return i.error(550, "weight ", w.name, " has shape ", shape_text(w.shape), " with ", groups,
-                   " groups for an input of ", channels,
-                   " channels; expected [outputs,channels/groups,kh,kw], all divisible by groups");
-  }
+  QRT_CHECK_OK(check_weight(i, conv.window, conv.groups, x.shape[axes->channel]));
   ValueType result{ElementType::f32, x.shape, x.batched};
   result.shape[axes->channel] = w.shape[0];
   for (int axis = 0; axis < 2; ++axis) {
@@ -162,6 +135,9 @@ Result<ValueType> infer(const Inference& i, const Pool2d& pool) {
   if (!axes.ok()) return axes.error();
   const Value& x = i.in(0);
   ValueType result{ElementType::f32, x.shape, x.batched};
+  if (pool.power < 1 || pool.power > layout::kMaxPoolPower) {
+    return i.error(553, "power is ", pool.power, "; allowed are 1 to ", layout::kMaxPoolPower);
+  }
   if (pool.global) {
     result.shape[axes->height] = result.shape[axes->width] = 1;
     return result;
@@ -173,7 +149,7 @@ Result<ValueType> infer(const Inference& i, const Pool2d& pool) {
     const size_t at = axis == 0 ? axes->height : axes->width;
     Result<int64_t> size = window_output(i, w, axis, x.shape[at]);
     if (!size.ok()) return size.error();
-    if (!meets_input(w, axis, x.shape[at], *size)) {
+    if (w.pad[axis] >= span || w.pad[axis + 2] >= span) {
       return i.error(553, "padding ", w.pad[axis], " and ", w.pad[axis + 2], " leaves a window of ",
                      span, " without input; use less padding than the window spans");
     }

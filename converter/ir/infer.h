@@ -42,6 +42,42 @@ struct Inference {
   }
 };
 
+// ---- what several operators check --------------------------------------------------------------
+
+// The input holds floats, and at least one.
+Result<void> need_float(const Inference&, size_t input);
+// The input is a vector of `length` floats; `what` names it in the message.
+Result<void> need_vector(const Inference&, size_t input, int64_t length, const char* what);
+// Kernel, stride and dilation are positive, the padding is none of it negative.
+Result<void> check_window(const Inference&, const Window2d&);
+
+struct ImageAxes {
+  size_t channel, height, width;
+};
+// Input 0 is an image of rank 4.
+Result<ImageAxes> image_axes(const Inference&, Layout);
+
+// The shape of the weight of a convolution, straight or transposed, over `channels` inputs.
+Result<void> check_weight(const Inference&, const Window2d&, int64_t groups, int64_t channels);
+
+// Optional inputs behind the weight: scale, bias, residual as flagged.
+template <class Layer>
+Result<void> check_epilogue(const Inference& i, const Layer& layer, int64_t outputs,
+                            const ValueType& result) {
+  size_t next = 2;
+  QRT_CHECK_OK(i.arity(2 + layer.scale + layer.bias + layer.residual));
+  if (layer.scale) QRT_CHECK_OK(need_vector(i, next++, outputs, "scale"));
+  if (layer.bias) QRT_CHECK_OK(need_vector(i, next++, outputs, "bias"));
+  if (!layer.residual) return {};
+  const Value& added = i.in(next);
+  if (added.shape == result.shape && added.batched == result.batched) return {};
+  return i.error(550, "residual ", added.name, " has shape ",
+                 shape_text(added.shape, added.batched), "; expected ",
+                 shape_text(result.shape, result.batched));
+}
+
+// ---- one per operator --------------------------------------------------------------------------
+
 Result<ValueType> infer(const Inference&, const Conv2d&);
 Result<ValueType> infer(const Inference&, const Linear&);
 Result<ValueType> infer(const Inference&, const Pool2d&);
@@ -63,6 +99,8 @@ Result<ValueType> infer(const Inference&, const Squeeze&);
 Result<ValueType> infer(const Inference&, const Slice&);
 Result<ValueType> infer(const Inference&, const Resize&);
 Result<ValueType> infer(const Inference&, const Tile&);
+Result<ValueType> infer(const Inference&, const MatMul&);
+Result<ValueType> infer(const Inference&, const ConvTranspose&);
 
 }  // namespace qrt::ir::detail
 

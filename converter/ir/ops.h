@@ -43,10 +43,12 @@ struct Linear {
   bool scale = false, bias = false, residual = false;
   Clamp clamp = kNoClamp;
 };
+// A window that meets padding alone has the maximum -inf, the average 0 and the norm 0.
 struct Pool2d {
-  enum class Mode { max, average } mode = Mode::max;
+  enum class Mode { max, average, lp } mode = Mode::max;
   Window2d window;
   bool count_include_pad = false, global = false;
+  int32_t power = 2;  // of the mode lp: (sum of |x|^power)^(1/power)
   Layout layout = Layout::nchw;
 };
 struct Binary {
@@ -157,10 +159,24 @@ struct Unsqueeze {
 struct Squeeze {
   std::vector<int32_t> axes;
 };
+// in: a [..., M, K], b [..., K, N], ranks of 2 or more; what stands before the matrices broadcasts.
+// Products with a constant matrix on the right are Linear instead.
+struct MatMul {};
+// The transpose of a convolution: each input adds its window, times the weights, to the output at
+//   out = in * stride + tap * dilation - pad,   size = (in - 1) * stride + span + adjust - pads
+// Inputs, weight layout [O, C/groups, kh, kw] and epilogue are those of Conv2d.
+struct ConvTranspose {
+  Window2d window;
+  std::array<int32_t, 2> adjust{0, 0};  // rows and columns more at the end, which may see no input
+  int32_t groups = 1;
+  Layout layout = Layout::nchw;
+  bool scale = false, bias = false, residual = false;
+  Clamp clamp = kNoClamp;
+};
 
 using Attr = std::variant<Conv2d, Linear, Pool2d, Binary, Unary, Affine, Softmax, Concat, Transpose,
                           Reshape, Pad, Gather, Cast, Identity, Shape, Unsqueeze, Squeeze, Slice,
-                          BatchNorm, Resize, Tile>;
+                          BatchNorm, Resize, Tile, MatMul, ConvTranspose>;
 
 }  // namespace qrt::ir
 

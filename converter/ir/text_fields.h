@@ -12,7 +12,7 @@
 namespace qrt::ir::detail {
 
 inline constexpr const char* kLayouts[] = {"nchw", "nhwc"};
-inline constexpr const char* kPoolModes[] = {"max", "average"};
+inline constexpr const char* kPoolModes[] = {"max", "average", "lp"};
 inline constexpr const char* kPadModes[] = {"constant", "reflect", "edge"};
 inline constexpr const char* kResizeModes[] = {"nearest", "linear", "cubic"};
 inline constexpr const char* kCoordinates[] = {"half_pixel",           "pytorch_half_pixel",
@@ -56,6 +56,7 @@ void fields(V& v, Pool2d& a) {
   fields(v, a.window);
   v.field("count_include_pad", a.count_include_pad);
   v.field("global", a.global);
+  v.field("power", a.power);
   v.word("layout", a.layout, kLayouts);
 }
 template <class V>
@@ -144,6 +145,19 @@ void fields(V& v, Resize& a) {
 template <class V>
 void fields(V& v, Tile& a) {
   v.field("repeats", a.repeats);
+}
+template <class V>
+void fields(V&, MatMul&) {}
+template <class V>
+void fields(V& v, ConvTranspose& a) {
+  fields(v, a.window);
+  v.field("adjust", a.adjust);
+  v.field("groups", a.groups);
+  v.word("layout", a.layout, kLayouts);
+  v.field("scale", a.scale);
+  v.field("bias", a.bias);
+  v.field("residual", a.residual);
+  v.field("clamp", a.clamp);
 }
 
 }  // namespace qrt::ir::detail

@@ -30,8 +30,14 @@ enum class Kind : uint8_t {
   slice = 16,
   resize = 17,
   gather = 18,
-  tile = 19
+  tile = 19,
+  matmul = 21,
+  conv_transpose = 22
 };
+// Whether operators of this kind have weights.
+inline bool is_layer(Kind kind) {
+  return kind == Kind::conv2d || kind == Kind::linear || kind == Kind::conv_transpose;
+}
 enum class InputOrder : uint8_t { linear = 0, cin_kh_kw = 1, kh_kw_cin = 2 };
 
 struct Tensor {

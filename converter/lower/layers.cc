@@ -43,6 +43,16 @@ Result<void> lower_conv2d(Context& context, const ir::Node& n, Operator& op) {
   return lower_layer(context, n, conv, InputOrder::cin_kh_kw, op);
 }
 
+Result<void> lower_conv_transpose(Context& context, const ir::Node& n, Operator& op) {
+  const auto& conv = std::get<ir::ConvTranspose>(n.attr);
+  QRT_CHECK_OK(need_nhwc(n, conv.layout));
+  return lower_layer(context, n, conv, InputOrder::cin_kh_kw, op);
+}
+
+Result<void> lower_matmul(Context& context, const ir::Node& n, Operator& op) {
+  return add_inputs(context, n, 0, 2, op);
+}
+
 Result<void> lower_linear(Context& context, const ir::Node& n, Operator& op) {
   return lower_layer(context, n, std::get<ir::Linear>(n.attr), InputOrder::linear, op);
 }

@@ -47,11 +47,9 @@ ValueId vector_constant(Graph& g, const std::string& name, std::vector<float> da
 bool same_channels(const Graph& g, const Node& layer, const Node& affine) {
   const size_t rank = value_of(g, affine.in[0]).shape.size();
   const size_t axis = channel_axis(std::get<ir::Affine>(affine.attr).layout, rank);
-  if (const auto* c = std::get_if<ir::Conv2d>(&layer.attr))
-    return axis == channel_axis(c->layout, rank);
   if (const auto* a = std::get_if<ir::Affine>(&layer.attr))
     return axis == channel_axis(a->layout, rank);
-  return axis + 1 == rank;
+  return axis == output_axis(layer, rank);
 }
 
 bool fuse_into_layer(Graph& g, Node& layer, Node& affine) {

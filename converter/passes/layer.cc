@@ -1,6 +1,8 @@
 // One view of the two layers; see layer.h.
 #include "converter/passes/layer.h"
 
+#include "converter/passes/edit.h"
+
 namespace qrt::passes {
 
 namespace {
@@ -12,13 +14,24 @@ struct Flags {
 Flags flags_of(ir::Attr& attr) {
   if (auto* c = std::get_if<ir::Conv2d>(&attr)) return {&c->scale, &c->bias, &c->residual};
   if (auto* l = std::get_if<ir::Linear>(&attr)) return {&l->scale, &l->bias, &l->residual};
+  if (auto* t = std::get_if<ir::ConvTranspose>(&attr)) return {&t->scale, &t->bias, &t->residual};
   return {};
 }
 
 }  // namespace
 
-bool is_layer(const ir::Node& n) {
+bool takes_codes(const ir::Node& n) {
   return std::holds_alternative<ir::Conv2d>(n.attr) || std::holds_alternative<ir::Linear>(n.attr);
+}
+
+bool is_layer(const ir::Node& n) {
+  return takes_codes(n) || std::holds_alternative<ir::ConvTranspose>(n.attr);
+}
+
+size_t output_axis(const ir::Node& n, size_t rank) {
+  if (const auto* c = std::get_if<ir::Conv2d>(&n.attr)) return channel_axis(c->layout, rank);
+  if (const auto* t = std::get_if<ir::ConvTranspose>(&n.attr)) return channel_axis(t->layout, rank);
+  return rank - 1;
 }
 
 LayerInputs inputs_of(const ir::Node& n) {
@@ -47,6 +60,7 @@ void set_inputs(ir::Node& n, const LayerInputs& r) {
 ir::Clamp* clamp_of(ir::Node& n) {
   if (auto* c = std::get_if<ir::Conv2d>(&n.attr)) return &c->clamp;
   if (auto* l = std::get_if<ir::Linear>(&n.attr)) return &l->clamp;
+  if (auto* t = std::get_if<ir::ConvTranspose>(&n.attr)) return &t->clamp;
   if (auto* b = std::get_if<ir::Binary>(&n.attr)) return &b->clamp;
   if (auto* a = std::get_if<ir::Affine>(&n.attr)) return &a->clamp;
   return nullptr;

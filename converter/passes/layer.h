@@ -1,4 +1,4 @@
-// Conv2d and Linear seen alike: their flagged inputs by name. Fusions work on
+// Conv2d, Linear and ConvTranspose seen alike: their flagged inputs by name. Fusions work on
 // this view instead of counting flags.
 #ifndef QRT_CONVERTER_PASSES_LAYER_H_
 #define QRT_CONVERTER_PASSES_LAYER_H_
@@ -13,6 +13,13 @@ struct LayerInputs {
 };
 
 bool is_layer(const ir::Node&);
+
+// Whether the weights of this layer may be a codebook: the engine looks codes up in Conv2d and
+// Linear.
+bool takes_codes(const ir::Node&);
+
+// The axis of the layer's output, which has `rank` axes, that its outputs run along.
+size_t output_axis(const ir::Node&, size_t rank);
 
 // The node must be a layer with the inputs its flags ask for.
 LayerInputs inputs_of(const ir::Node&);

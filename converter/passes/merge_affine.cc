@@ -67,9 +67,7 @@ std::optional<size_t> absorbing_axis(Graph& g, const std::vector<int>& uses, Val
     return a->clamp == ir::kNoClamp ? std::optional(channel_axis(a->layout, rank)) : std::nullopt;
   if (!is_layer(*before) || *clamp_of(*before) != ir::kNoClamp || inputs_of(*before).residual >= 0)
     return {};
-  if (const auto* conv = std::get_if<ir::Conv2d>(&before->attr))
-    return channel_axis(conv->layout, rank);
-  return rank - 1;
+  return output_axis(*before, rank);
 }
 
 void to_affine(Graph& g, Node& n, const Candidate& c, size_t axis) {

@@ -14,6 +14,7 @@ constexpr ir::Pass kPrepare[] = {
     {"infer_shapes", infer_shapes},
     {"lower_batch_norm", lower_batch_norm},    // to Affine
     {"cancel_transposes", cancel_transposes},  // Identity and Dropout leave such nodes
+    {"hoist_pointwise", hoist_pointwise},      // signals and volumes: next to their layer
     {"merge_affine", merge_affine},            // batch norm written out, separate biases
     {"fuse_batch_norm", fuse_batch_norm},
     {"fuse_activation", fuse_activation},  // also into Add, for the next line

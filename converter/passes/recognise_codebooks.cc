@@ -159,7 +159,7 @@ Result<void> recognise(Graph& g, ValueId weight, const std::string& layer) {
 Result<void> recognise_codebooks(Graph& g) {
   std::set<ValueId> seen;
   for (size_t i = 0; i < g.nodes.size(); ++i) {
-    if (!is_layer(g.nodes[i]) || g.nodes[i].in.size() < 2) continue;
+    if (!takes_codes(g.nodes[i]) || g.nodes[i].in.size() < 2) continue;
     const ValueId weight = g.nodes[i].in[1];
     if (value_of(g, weight).producer < 0 || !seen.insert(weight).second) continue;
     QRT_CHECK_OK(recognise(g, weight, g.nodes[i].name));

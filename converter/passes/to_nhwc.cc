@@ -117,6 +117,7 @@ class Rewriter {
 
   bool wants_last(const Node& n) {
     if (const auto* c = std::get_if<ir::Conv2d>(&n.attr)) return c->layout == Layout::nchw;
+    if (const auto* t = std::get_if<ir::ConvTranspose>(&n.attr)) return t->layout == Layout::nchw;
     if (const auto* p = std::get_if<ir::Pool2d>(&n.attr)) return p->layout == Layout::nchw;
     if (const auto* a = std::get_if<ir::Affine>(&n.attr))
       return a->layout == Layout::nchw && rank(n.in[0]) >= 3;
@@ -165,6 +166,7 @@ class Rewriter {
       for (ValueId& v : n.in) v = last_operand(v, r);
     }
     if (auto* c = std::get_if<ir::Conv2d>(&n.attr)) c->layout = Layout::nhwc;
+    if (auto* t = std::get_if<ir::ConvTranspose>(&n.attr)) t->layout = Layout::nhwc;
     if (auto* p = std::get_if<ir::Pool2d>(&n.attr)) p->layout = Layout::nhwc;
     if (auto* a = std::get_if<ir::Affine>(&n.attr)) a->layout = Layout::nhwc;
     if (auto* s = std::get_if<ir::Softmax>(&n.attr)) s->axis = axis(s->axis);

@@ -38,8 +38,9 @@ std::string describe(const Weights& w) {
 
 // The file's input order to the graph's (cin, kh, kw).
 std::vector<float> to_graph_order(const Node& n, const Weights& w, std::vector<float> decoded) {
-  if (w.order != InputOrder::kh_kw_cin || n.kind != OpKind::conv2d) return decoded;
-  const size_t window = size_t{n.conv2d->window.kernel_h} * n.conv2d->window.kernel_w;
+  if (w.order != InputOrder::kh_kw_cin || n.kind == OpKind::linear) return decoded;
+  const Window& taps = n.kind == OpKind::conv2d ? n.conv2d->window : n.conv_transpose->window;
+  const size_t window = size_t{taps.kernel_h} * taps.kernel_w;
   const size_t channels = w.inputs / window;
   std::vector<float> out(decoded.size());
   for (size_t o = 0; o < w.outputs; ++o)
@@ -76,14 +77,10 @@ std::map<std::string, StoredLayer> read_layers(const std::string& path) {
   std::map<std::string, StoredLayer> layers;
   for (const Node& n : model.nodes) {
     StoredLayer layer;
-    if (n.kind == OpKind::conv2d) {
-      layer = decode(path, n, *n.conv2d->weights);
-      layer.scale = floats_of(n.conv2d->epilogue.scale);
-      layer.bias = floats_of(n.conv2d->epilogue.bias);
-    } else if (n.kind == OpKind::linear) {
-      layer = decode(path, n, *n.linear->weights);
-      layer.scale = floats_of(n.linear->epilogue.scale);
-      layer.bias = floats_of(n.linear->epilogue.bias);
+    if (const Weights* weights = weights_of(n)) {
+      layer = decode(path, n, *weights);
+      layer.scale = floats_of(epilogue_of(n)->scale);
+      layer.bias = floats_of(epilogue_of(n)->bias);
     } else if (n.kind == OpKind::affine) {
       layer.scale = floats_of(n.affine->scale);
       layer.bias = floats_of(n.affine->bias);

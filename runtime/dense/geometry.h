@@ -3,7 +3,10 @@
 //
 //   out = floor((in + pad_before + pad_after - (dilation * (kernel - 1) + 1)) / stride) + 1
 //
-// A linear layer is the 1x1 window over `batch` images of one pixel.
+// A linear layer is the 1x1 window over `batch` images of one pixel. A transposed
+// convolution has the sizes the other way round:
+//
+//   out = (in - 1) * stride + dilation * (kernel - 1) + 1 + adjust - pad_before - pad_after
 #ifndef QRT_RUNTIME_DENSE_GEOMETRY_H_
 #define QRT_RUNTIME_DENSE_GEOMETRY_H_
 
@@ -18,12 +21,14 @@ struct ConvGeometry {
   size_t batch, in_h, in_w, in_c, out_h, out_w, out_c;
   size_t groups = 1;
   Window window;
+  bool transposed = false;
+  uint32_t adjust_h = 0, adjust_w = 0;
 
   size_t taps() const { return size_t{window.kernel_h} * window.kernel_w; }
   size_t group_in() const { return in_c / groups; }
   size_t group_out() const { return out_c / groups; }
   size_t rows() const { return batch * out_h * out_w; }  // output pixels
-  bool depthwise() const { return groups > 1 && groups == in_c; }
+  bool depthwise() const { return groups > 1 && groups == in_c && !transposed; }
 };
 
 inline ConvGeometry linear_geometry(size_t rows, size_t inputs, size_t outputs) {

@@ -30,7 +30,8 @@ struct Job {
   float* out;
 };
 
-// Where the window of an output pixel starts: in the leading padding y and x wrap.
+// Where the window of an output pixel starts: in the leading padding y and x wrap. Transposed: the
+// output's place before padding was cut off.
 struct Corner {
   const float* image;
   size_t y, x;
@@ -39,12 +40,26 @@ struct Corner {
 Corner corner_of(const Job& job, size_t row) {
   const ConvGeometry& g = job.g;
   const size_t x = row % g.out_w, y = row / g.out_w % g.out_h, n = row / (g.out_w * g.out_h);
-  return {job.in + n * g.in_h * g.in_w * g.in_c, y * g.window.stride_h - g.window.pad_top,
+  const float* image = job.in + n * g.in_h * g.in_w * g.in_c;
+  if (g.transposed) return {image, y + g.window.pad_top, x + g.window.pad_left};
+  return {image, y * g.window.stride_h - g.window.pad_top,
           x * g.window.stride_w - g.window.pad_left};
+}
+
+// The input that reaches place `at` through a tap `reach` places behind it; `extent` for none.
+size_t source(size_t at, size_t reach, size_t stride, size_t extent) {
+  if (reach > at || (at - reach) % stride != 0) return extent;
+  const size_t from = (at - reach) / stride;
+  return from < extent ? from : extent;
 }
 
 // The input pixel under tap (ky, kx), or null outside the image.
 const float* input_pixel(const ConvGeometry& g, const Corner& at, size_t ky, size_t kx) {
+  if (g.transposed) {
+    const size_t y = source(at.y, ky * g.window.dilation_h, g.window.stride_h, g.in_h);
+    const size_t x = source(at.x, kx * g.window.dilation_w, g.window.stride_w, g.in_w);
+    return y < g.in_h && x < g.in_w ? at.image + (y * g.in_w + x) * g.in_c : nullptr;
+  }
   const size_t y = at.y + ky * g.window.dilation_h, x = at.x + kx * g.window.dilation_w;
   return y < g.in_h && x < g.in_w ? at.image + (y * g.in_w + x) * g.in_c : nullptr;
 }

@@ -23,8 +23,9 @@ CheckedSize plain_packed_floats(const ConvGeometry&);
 void plain_pack(const ConvGeometry&, const float* weights, float* packed);
 
 // out[n][y][x][o] = clamp(bias[o] + sum over taps and inputs); taps outside the
-// image multiply zeros. Every output is summed by one thread in one order: taps in
-// row-major order, inputs within a tap.
+// image multiply zeros. Where the geometry is transposed, the taps of an output are those
+// inputs that add to it: one in stride x stride of them. Every output is summed by one thread in
+// one order: taps in row-major order, inputs within a tap.
 void plain_run(const ConvGeometry&, const float* packed, const float* bias, Limits, const float* in,
                float* out, const Threads&);
 

@@ -62,6 +62,22 @@ void define_linear(Subgraph* s, const ConvGeometry& g, const float* weights, con
     s->status = xnn_define_fully_connected(s->graph, limits.min, limits.max, kIn, w, b, kOut, 0);
 }
 
+void define_transposed(Subgraph* s, const ConvGeometry& g, const float* weights, const float* bias,
+                       Limits limits) {
+  const Window& k = g.window;
+  s->tensor({g.batch, g.in_h, g.in_w, g.in_c}, nullptr, kIn, XNN_VALUE_FLAG_EXTERNAL_INPUT);
+  s->tensor({g.batch, g.out_h, g.out_w, g.out_c}, nullptr, kOut, XNN_VALUE_FLAG_EXTERNAL_OUTPUT);
+  const uint32_t w =
+      s->tensor({g.out_c, k.kernel_h, k.kernel_w, g.group_in()}, weights, XNN_INVALID_VALUE_ID, 0);
+  const uint32_t b = s->tensor({g.out_c}, bias, XNN_INVALID_VALUE_ID, 0);
+  if (s->status != xnn_status_success) return;
+  s->status = xnn_define_deconvolution_2d(
+      s->graph, k.pad_top, k.pad_right, k.pad_bottom, k.pad_left, g.adjust_h, g.adjust_w,
+      k.kernel_h, k.kernel_w, k.stride_h, k.stride_w, k.dilation_h, k.dilation_w,
+      static_cast<uint32_t>(g.groups), g.group_in(), g.group_out(), limits.min, limits.max, kIn, w,
+      b, kOut, 0);
+}
+
 void define_conv2d(Subgraph* s, const ConvGeometry& g, const float* weights, const float* bias,
                    Limits limits) {
   const Window& k = g.window;
@@ -90,6 +106,9 @@ void define_conv2d(Subgraph* s, const ConvGeometry& g, const float* weights, con
 }  // namespace
 
 bool XnnLayer::supports(const ConvGeometry& g, Limits limits) {
+  // It makes no more rows and columns at the end than a stride leaves over.
+  if (g.transposed && (g.adjust_h >= g.window.stride_h || g.adjust_w >= g.window.stride_w))
+    return false;
   const CheckedSize taps = CheckedSize(g.window.kernel_h) * g.window.kernel_w;
   const CheckedSize pointers = taps * g.out_h * g.out_w * sizeof(void*);
   if (!pointers.get(kMaxPointerBytes)) return false;
@@ -100,8 +119,8 @@ Status XnnLayer::open(const ConvGeometry& g, bool is_linear, const float* weight
                       const float* bias, Limits limits, pthreadpool* pool) {
   close();
   Subgraph s;
-  if (s.status == xnn_status_success)
-    (is_linear ? define_linear : define_conv2d)(&s, g, weights, bias, limits);
+  const auto define = g.transposed ? define_transposed : is_linear ? define_linear : define_conv2d;
+  if (s.status == xnn_status_success) define(&s, g, weights, bias, limits);
   if (s.status == xnn_status_success) s.status = xnn_create_runtime_v2(s.graph, pool, 0, &runtime_);
   if (s.status == xnn_status_success) return {};
   runtime_ = nullptr;

@@ -66,6 +66,9 @@ constexpr Field kEpilogueFields[] = {{fb::Epilogue::VT_SCALE, Refers::table, &kL
 constexpr Type kEpilogue = type_of(kEpilogueFields);
 constexpr Field kConv2dFields[] = {{fb::Conv2d::VT_EPILOGUE, Refers::table, &kEpilogue}};
 constexpr Type kConv2d = type_of(kConv2dFields);
+constexpr Field kConvTransposeFields[] = {
+    {fb::ConvTranspose::VT_EPILOGUE, Refers::table, &kEpilogue}};
+constexpr Type kConvTranspose = type_of(kConvTransposeFields);
 constexpr Field kLinearFields[] = {{fb::Linear::VT_EPILOGUE, Refers::table, &kEpilogue}};
 constexpr Type kLinear = type_of(kLinearFields);
 constexpr Field kAffine1Fields[] = {{fb::Affine1::VT_SCALE, Refers::table, &kLeaf},
@@ -86,23 +89,25 @@ constexpr Field kResizeFields[] = {{fb::Resize::VT_SIZE, Refers::bytes4, nullptr
 constexpr Type kResize = type_of(kResizeFields);
 constexpr Field kTileFields[] = {{fb::Tile::VT_REPEATS, Refers::bytes4, nullptr}};
 constexpr Type kTile = type_of(kTileFields);
-constexpr Field kOperatorFields[] = {{fb::Operator::VT_NAME, Refers::text, nullptr},
-                                     {fb::Operator::VT_INPUTS, Refers::bytes4, nullptr},
-                                     {fb::Operator::VT_OUTPUTS, Refers::bytes4, nullptr},
-                                     {fb::Operator::VT_CONV2D, Refers::table, &kConv2d},
-                                     {fb::Operator::VT_LINEAR, Refers::table, &kLinear},
-                                     {fb::Operator::VT_POOL2D, Refers::table, &kLeaf},
-                                     {fb::Operator::VT_BINARY, Refers::table, &kLeaf},
-                                     {fb::Operator::VT_UNARY, Refers::table, &kLeaf},
-                                     {fb::Operator::VT_AFFINE, Refers::table, &kAffine1},
-                                     {fb::Operator::VT_SOFTMAX, Refers::table, &kLeaf},
-                                     {fb::Operator::VT_CONCAT, Refers::table, &kLeaf},
-                                     {fb::Operator::VT_TRANSPOSE, Refers::table, &kTranspose},
-                                     {fb::Operator::VT_PAD, Refers::table, &kPad},
-                                     {fb::Operator::VT_SLICE, Refers::table, &kSlice},
-                                     {fb::Operator::VT_RESIZE, Refers::table, &kResize},
-                                     {fb::Operator::VT_GATHER, Refers::table, &kLeaf},
-                                     {fb::Operator::VT_TILE, Refers::table, &kTile}};
+constexpr Field kOperatorFields[] = {
+    {fb::Operator::VT_NAME, Refers::text, nullptr},
+    {fb::Operator::VT_INPUTS, Refers::bytes4, nullptr},
+    {fb::Operator::VT_OUTPUTS, Refers::bytes4, nullptr},
+    {fb::Operator::VT_CONV2D, Refers::table, &kConv2d},
+    {fb::Operator::VT_LINEAR, Refers::table, &kLinear},
+    {fb::Operator::VT_POOL2D, Refers::table, &kLeaf},
+    {fb::Operator::VT_BINARY, Refers::table, &kLeaf},
+    {fb::Operator::VT_UNARY, Refers::table, &kLeaf},
+    {fb::Operator::VT_AFFINE, Refers::table, &kAffine1},
+    {fb::Operator::VT_SOFTMAX, Refers::table, &kLeaf},
+    {fb::Operator::VT_CONCAT, Refers::table, &kLeaf},
+    {fb::Operator::VT_TRANSPOSE, Refers::table, &kTranspose},
+    {fb::Operator::VT_PAD, Refers::table, &kPad},
+    {fb::Operator::VT_SLICE, Refers::table, &kSlice},
+    {fb::Operator::VT_RESIZE, Refers::table, &kResize},
+    {fb::Operator::VT_GATHER, Refers::table, &kLeaf},
+    {fb::Operator::VT_TILE, Refers::table, &kTile},
+    {fb::Operator::VT_CONV_TRANSPOSE, Refers::table, &kConvTranspose}};
 constexpr Type kOperator = type_of(kOperatorFields);
 constexpr Field kPreprocessFields[] = {{fb::Preprocess::VT_MEAN, Refers::bytes4, nullptr},
                                        {fb::Preprocess::VT_STD, Refers::bytes4, nullptr}};

@@ -34,13 +34,15 @@ static_assert(same(OpKind::resize, fb::OpKind::resize) && same(OpKind::gather, f
 static_assert(same(ResizeMode::cubic, fb::ResizeMode::MAX));
 static_assert(same(Coordinates::tf_crop_and_resize, fb::Coordinates::MAX));
 static_assert(same(NearestMode::ceil, fb::NearestMode::MAX));
+static_assert(same(OpKind::matmul, fb::OpKind::matmul));
+static_assert(same(OpKind::conv_transpose, fb::OpKind::conv_transpose));
 static_assert(same(Encoding::bit_planes, fb::Encoding::MAX));
 static_assert(same(Numerics::exact, fb::Numerics::MAX));
 static_assert(same(InputOrder::kh_kw_cin, fb::InputOrder::MAX));
 static_assert(same(ScaleAxis::group, fb::ScaleAxis::MAX));
 static_assert(same(PlanePacking::ternary5, fb::PlanePacking::MAX));
 static_assert(same(Activation::clamp, fb::Activation::MAX));
-static_assert(same(PoolMode::average, fb::PoolMode::MAX));
+static_assert(same(PoolMode::lp, fb::PoolMode::MAX));
 static_assert(same(BinaryOp::min, fb::BinaryOp::MAX));
 static_assert(same(UnaryOp::silu, fb::UnaryOp::MAX) && same(UnaryOp::erf, fb::UnaryOp::erf));
 static_assert(same(PadMode::edge, fb::PadMode::MAX));
@@ -129,6 +131,14 @@ float read_constant(const Constant& c, uint32_t i) {
 const Weights* weights_of(const Node& node) {
   if (node.kind == OpKind::conv2d) return node.conv2d->weights;
   if (node.kind == OpKind::linear) return node.linear->weights;
+  if (node.kind == OpKind::conv_transpose) return node.conv_transpose->weights;
+  return nullptr;
+}
+
+const Epilogue* epilogue_of(const Node& node) {
+  if (node.kind == OpKind::conv2d) return &node.conv2d->epilogue;
+  if (node.kind == OpKind::linear) return &node.linear->epilogue;
+  if (node.kind == OpKind::conv_transpose) return &node.conv_transpose->epilogue;
   return nullptr;
 }
 
@@ -164,6 +174,10 @@ const char* name_of(OpKind kind) {
       return "gather";
     case OpKind::tile:
       return "tile";
+    case OpKind::matmul:
+      return "matmul";
+    case OpKind::conv_transpose:
+      return "conv_transpose";
   }
   return "unknown";
 }

@@ -34,6 +34,8 @@ enum class OpKind : uint8_t {
   resize = 17,
   gather = 18,
   tile = 19,
+  matmul = 21,
+  conv_transpose = 22,
 };
 const char* name_of(OpKind);  // "unknown" for a number that is no kind
 
@@ -71,11 +73,19 @@ struct LinearAttr {
   const Weights* weights;
   Epilogue epilogue;
 };
-enum class PoolMode : uint8_t { max = 0, average = 1 };
+struct ConvTransposeAttr {
+  const Weights* weights;
+  Window window;
+  uint32_t adjust_h, adjust_w;
+  uint32_t groups;
+  Epilogue epilogue;
+};
+enum class PoolMode : uint8_t { max = 0, average = 1, lp = 2 };
 struct Pool2dAttr {
   PoolMode mode;
   Window window;
   bool count_include_pad, is_global;
+  uint32_t power;  // of the mode lp
 };
 enum class BinaryOp : uint8_t { add = 0, sub, mul, div, max, min };
 struct BinaryAttr {
@@ -163,7 +173,7 @@ struct Node {
   const char* name = "";
   OpKind kind = OpKind::reshape;
   Span<const uint32_t> inputs, outputs;  // tensors
-  union {                                // the member that `kind` names; reshape has none
+  union {                                // the member that `kind` names; reshape, matmul: none
     const Conv2dAttr* conv2d;
     const LinearAttr* linear;
     const Pool2dAttr* pool2d;
@@ -178,11 +188,13 @@ struct Node {
     const ResizeAttr* resize;
     const GatherAttr* gather;
     const TileAttr* tile;
+    const ConvTransposeAttr* conv_transpose;
     const void* attr = nullptr;
   };
 };
 
-const Weights* weights_of(const Node&);  // of a layer; null for all other operators
+const Weights* weights_of(const Node&);    // of a layer; null for all other operators
+const Epilogue* epilogue_of(const Node&);  // likewise
 
 enum class Channels : uint8_t { rgb = 0, bgr = 1, gray = 2 };
 struct Preprocess {

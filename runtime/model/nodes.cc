@@ -36,7 +36,7 @@ Status read_clamp(const T& t, Clamp* out) {
   return {};
 }
 
-template <class T>  // Conv2d or Pool2d
+template <class T>  // Conv2d, ConvTranspose or Pool2d
 Status read_window(const T& t, Window* w) {
   const struct {
     uint32_t value;
@@ -85,7 +85,8 @@ Status find_weights(const Reader& r, uint32_t index, const Weights** out) {
   return {};
 }
 
-Status read_options(Reader& r, const fb::Conv2d& o, const Node&, Conv2dAttr& a) {
+template <class Table, class Attr>  // Conv2d or ConvTranspose
+Status read_convolution(Reader& r, const Table& o, Attr& a) {
   QRT_TRY(find_weights(r, o.weights(), &a.weights));
   QRT_TRY(read_window(o, &a.window));
   QRT_TRY(in_range(o.groups(), 1, a.weights->outputs, 163, "groups are out of range"));
@@ -96,6 +97,18 @@ Status read_options(Reader& r, const fb::Conv2d& o, const Node&, Conv2dAttr& a) 
       a.weights->order != InputOrder::linear || (a.window.kernel_h == 1 && a.window.kernel_w == 1),
       kBadModel, 162, "a window larger than 1 x 1 needs an input order other than linear");
   return read_epilogue(r, o.epilogue(), a.weights->outputs, &a.epilogue);
+}
+
+Status read_options(Reader& r, const fb::Conv2d& o, const Node&, Conv2dAttr& a) {
+  return read_convolution(r, o, a);
+}
+
+Status read_options(Reader& r, const fb::ConvTranspose& o, const Node&, ConvTransposeAttr& a) {
+  QRT_TRY(in_range(o.adjust_h(), 0, kMaxWindow, 162, "adjust_h is out of range"));
+  QRT_TRY(in_range(o.adjust_w(), 0, kMaxWindow, 162, "adjust_w is out of range"));
+  a.adjust_h = o.adjust_h();
+  a.adjust_w = o.adjust_w();
+  return read_convolution(r, o, a);
 }
 
 Status read_options(Reader& r, const fb::Linear& o, const Node&, LinearAttr& a) {
@@ -121,6 +134,10 @@ Status read_options(Reader& r, const fb::Pool2d& o, const Node& node, Pool2dAttr
   QRT_TRY(read_enum(o.mode(), &a.mode, "the pooling mode is unknown"));
   a.count_include_pad = o.count_include_pad();
   a.is_global = o.is_global();
+  const bool is_lp = a.mode == PoolMode::lp;
+  QRT_TRY(in_range(o.power(), is_lp ? 1 : 0, is_lp ? layout::kMaxPoolPower : 0, 162,
+                   "the power of a pool is out of range"));
+  a.power = o.power();
   if (a.is_global) return global_window(r, o, node, &a.window);
   QRT_TRY(read_window(o, &a.window));
   const Window& w = a.window;
@@ -210,19 +227,27 @@ Status read_attr(Reader& r, const Table* table, const Node& node, const Attr** o
   return {};
 }
 
-// One options table at most, and it belongs to the kind.
+// The kind exists; one options table at most, and it belongs to the kind.
 Status check_tables(const fb::Operator& o) {
   const struct {
     OpKind kind;
     const void* table;
   } rows[] = {
-      {OpKind::conv2d, o.conv2d()},       {OpKind::linear, o.linear()},
-      {OpKind::pool2d, o.pool2d()},       {OpKind::binary, o.binary()},
-      {OpKind::unary, o.unary()},         {OpKind::affine, o.affine()},
-      {OpKind::softmax, o.softmax()},     {OpKind::concat, o.concat()},
-      {OpKind::transpose, o.transpose()}, {OpKind::pad, o.pad()},
-      {OpKind::slice, o.slice()},         {OpKind::resize, o.resize()},
-      {OpKind::gather, o.gather()},       {OpKind::tile, o.tile()},
+      {OpKind::conv2d, o.conv2d()},
+      {OpKind::linear, o.linear()},
+      {OpKind::pool2d, o.pool2d()},
+      {OpKind::binary, o.binary()},
+      {OpKind::unary, o.unary()},
+      {OpKind::affine, o.affine()},
+      {OpKind::softmax, o.softmax()},
+      {OpKind::concat, o.concat()},
+      {OpKind::transpose, o.transpose()},
+      {OpKind::pad, o.pad()},
+      {OpKind::slice, o.slice()},
+      {OpKind::resize, o.resize()},
+      {OpKind::gather, o.gather()},
+      {OpKind::tile, o.tile()},
+      {OpKind::conv_transpose, o.conv_transpose()},
   };
   for (const auto& row : rows) {
     QRT_REQUIRE(row.table == nullptr || static_cast<int>(row.kind) == static_cast<int>(o.kind()),
@@ -272,10 +297,17 @@ Status read_attrs(Reader& r, const fb::Operator& o, Node& node) {
       return read_attr(r, o.gather(), node, &node.gather);
     case OpKind::tile:
       return read_attr(r, o.tile(), node, &node.tile);
+    case OpKind::conv_transpose:
+      return read_attr(r, o.conv_transpose(), node, &node.conv_transpose);
     case OpKind::reshape:
+    case OpKind::matmul:
       return {};
   }
   return {};
+}
+
+bool may_have_residual(OpKind kind) {
+  return kind == OpKind::conv2d || kind == OpKind::linear || kind == OpKind::conv_transpose;
 }
 
 Status read_node(Reader& r, const fb::Operator& o, Node& node) {
@@ -285,18 +317,16 @@ Status read_node(Reader& r, const fb::Operator& o, Node& node) {
   QRT_TRY(check_tables(o));
   int64_t least = 1, most = 1;
   if (node.kind == OpKind::concat) most = kMaxArity;
-  if (node.kind == OpKind::binary || node.kind == OpKind::gather) least = most = 2;
-  if (node.kind == OpKind::conv2d || node.kind == OpKind::linear) most = 2;
+  if (node.kind == OpKind::binary || node.kind == OpKind::gather || node.kind == OpKind::matmul)
+    least = most = 2;
+  if (may_have_residual(node.kind)) most = 2;
   QRT_TRY(read_indices(r, *o.inputs(), least, most, "the number of inputs is out of range",
                        &node.inputs));
   QRT_TRY(
       read_indices(r, *o.outputs(), 1, 1, "the number of outputs is out of range", &node.outputs));
   QRT_TRY(read_attrs(r, o, node));
-  bool residual = false;
-  if (node.kind == OpKind::conv2d) residual = node.conv2d->epilogue.residual;
-  if (node.kind == OpKind::linear) residual = node.linear->epilogue.residual;
-  if (most == 2 && least == 1) {
-    QRT_TRY(equal(static_cast<int64_t>(node.inputs.size()), residual ? 2 : 1, 160,
+  if (const Epilogue* epilogue = epilogue_of(node)) {
+    QRT_TRY(equal(static_cast<int64_t>(node.inputs.size()), epilogue->residual ? 2 : 1, 160,
                   "the number of inputs does not fit the epilogue's residual"));
   }
   return {};

@@ -73,6 +73,33 @@ Status conv_out(const LongShape& in, const Conv2dAttr& a, LongShape* out) {
   return {};
 }
 
+// (in - 1) * stride + reach + adjust - pads along both axes. Factors are below 2^24, 2^16 and 2^32.
+Status conv_transpose_out(const LongShape& in, const ConvTransposeAttr& a, LongShape* out) {
+  QRT_TRY(need_rank(in, 4));
+  const Window& w = a.window;
+  const int64_t channels = in.dim[3];
+  if (channels % a.groups != 0)
+    return Status(kBad, 163, "the input channels are not a multiple of the groups");
+  const int64_t inputs = channels / a.groups * w.kernel_h * w.kernel_w;
+  if (inputs != a.weights->inputs) {
+    return Status(kBad, 183, "the weights' inputs are not kernel_h x kernel_w x channels / groups")
+        .values(a.weights->inputs, inputs);
+  }
+  const auto extent = [](int64_t size, int64_t kernel, int64_t dilation, int64_t stride) {
+    return (size - 1) * stride + (kernel - 1) * dilation + 1;
+  };
+  *out = in;
+  out->dim[1] = extent(in.dim[1], w.kernel_h, w.dilation_h, w.stride_h) + a.adjust_h - w.pad_top -
+                w.pad_bottom;
+  out->dim[2] = extent(in.dim[2], w.kernel_w, w.dilation_w, w.stride_w) + a.adjust_w - w.pad_left -
+                w.pad_right;
+  out->dim[3] = a.weights->outputs;
+  for (int axis = 1; axis < 3; ++axis)
+    if (out->dim[axis] < 1)
+      return Status(kBad, 182, "the padding cuts all of the output").at_least(out->dim[axis], 1);
+  return {};
+}
+
 Status linear_out(const LongShape& in, const LinearAttr& a, LongShape* out) {
   if (in.rank < 1) return need_rank(in, 2);
   if (in.dim[in.rank - 1] != a.weights->inputs) {
@@ -94,6 +121,23 @@ Status broadcast(const LongShape& a, const LongShape& b, LongShape* out) {
       return Status(kBad, 182, "the inputs' shapes do not broadcast").values(x, y);
     out->dim[out->rank - i] = x == 1 ? y : x;
   }
+  return {};
+}
+
+// Axes before the matrices broadcast; the matrices multiply.
+Status matmul_out(const LongShape& a, const LongShape& b, LongShape* out) {
+  for (const LongShape* s : {&a, &b})
+    if (s->rank < 2) return need_rank(*s, 2);
+  const int64_t rows = a.dim[a.rank - 2], summed = a.dim[a.rank - 1];
+  if (summed != b.dim[b.rank - 2]) {
+    return Status(kBad, 182, "the matrices' shapes do not multiply")
+        .values(b.dim[b.rank - 2], summed);
+  }
+  LongShape outer_a = a, outer_b = b;
+  outer_a.dim[a.rank - 2] = outer_b.dim[b.rank - 2] = 1;
+  outer_a.dim[a.rank - 1] = 1;
+  QRT_TRY(broadcast(outer_a, outer_b, out));
+  out->dim[out->rank - 2] = rows;
   return {};
 }
 
@@ -149,6 +193,10 @@ Status output_shape(const Model& m, const Node& node, int64_t batch, LongShape* 
       return conv_out(in, *node.conv2d, out);
     case OpKind::linear:
       return linear_out(in, *node.linear, out);
+    case OpKind::conv_transpose:
+      return conv_transpose_out(in, *node.conv_transpose, out);
+    case OpKind::matmul:
+      return matmul_out(in, at_batch(m.tensors[node.inputs[1]], batch), out);
     case OpKind::pool2d:
       return windows_out(in, node.pool2d->window, out);
     case OpKind::binary:
@@ -217,9 +265,8 @@ Status check_node_shapes(const Model& m, const Node& node, int64_t batch) {
   QRT_TRY(output_shape(m, node, batch, &wanted));
   const LongShape found = at_batch(m.tensors[node.outputs[0]], batch);
   QRT_TRY(same_shape(found, wanted, "the output's shape is not what the inputs give"));
-  const bool residual = (node.kind == OpKind::conv2d && node.conv2d->epilogue.residual) ||
-                        (node.kind == OpKind::linear && node.linear->epilogue.residual);
-  if (!residual) return {};
+  const Epilogue* epilogue = epilogue_of(node);
+  if (epilogue == nullptr || !epilogue->residual) return {};
   return same_shape(at_batch(m.tensors[node.inputs[1]], batch), wanted,
                     "the residual's shape is not the output's");
 }

@@ -21,9 +21,19 @@ size_t output_extent(size_t in, uint64_t kernel, uint64_t stride, uint64_t dilat
   return out <= kMax ? static_cast<size_t>(out) : 0;
 }
 
-}  // namespace
+// Output extent of one axis of a transposed convolution, likewise.
+size_t transposed_extent(size_t in, uint64_t kernel, uint64_t stride, uint64_t dilation,
+                         uint64_t adjust, uint64_t pads) {
+  constexpr uint64_t kMax = layout::kMaxDim;
+  if (kernel == 0 || stride == 0 || dilation == 0) return 0;
+  if (kernel > kMax || stride > kMax || dilation > kMax || adjust > kMax || pads > kMax) return 0;
+  const uint64_t whole = (in - 1) * stride + dilation * (kernel - 1) + 1 + adjust;
+  if (whole <= pads || whole - pads > kMax) return 0;
+  return static_cast<size_t>(whole - pads);
+}
 
-Status window_geometry(const PrepareContext& ctx, const Window& w, size_t out_c, ConvGeometry* g) {
+// The parts of `g` that the input says.
+Status read_image(const PrepareContext& ctx, ConvGeometry* g) {
   const Shape& in = ctx.in[0].shape;
   if (in.rank != 4)
     return Status(Code::invalid_model, 254, "a windowed operator needs an NHWC input of rank 4")
@@ -38,34 +48,34 @@ Status window_geometry(const PrepareContext& ctx, const Window& w, size_t out_c,
   g->in_h = static_cast<size_t>(in[1]);
   g->in_w = static_cast<size_t>(in[2]);
   g->in_c = static_cast<size_t>(in[3]);
-  g->out_c = out_c;
-  g->window = w;
-  g->out_h = output_extent(g->in_h, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top, w.pad_bottom);
-  g->out_w = output_extent(g->in_w, w.kernel_w, w.stride_w, w.dilation_w, w.pad_left, w.pad_right);
-  if (g->out_h == 0 || g->out_w == 0)
+  return {};
+}
+
+// The declared output is [batch, out_h, out_w, out_c].
+Status check_image(const PrepareContext& ctx, const ConvGeometry& g) {
+  if (g.out_h == 0 || g.out_w == 0)
     return Status(Code::invalid_model, 255, "a window does not fit the padded image")
-        .values(g->out_h == 0 ? w.kernel_h : w.kernel_w,
-                static_cast<int64_t>(g->out_h == 0 ? g->in_h : g->in_w))
+        .values(g.out_h == 0 ? g.window.kernel_h : g.window.kernel_w,
+                static_cast<int64_t>(g.out_h == 0 ? g.in_h : g.in_w))
         .next("check kernel, stride, dilation and padding, or convert with a larger --shape");
   Shape out;
   out.rank = 4;
-  out[0] = in[0];
-  out[1] = static_cast<int32_t>(g->out_h);
-  out[2] = static_cast<int32_t>(g->out_w);
-  out[3] = static_cast<int32_t>(out_c);
+  out[0] = ctx.in[0].shape[0];
+  out[1] = static_cast<int32_t>(g.out_h);
+  out[2] = static_cast<int32_t>(g.out_w);
+  out[3] = static_cast<int32_t>(g.out_c);
   return check_output(ctx, out);
 }
 
-Status conv_geometry(const PrepareContext& ctx, const Conv2dAttr& a, ConvGeometry* g) {
-  const Weights& w = *a.weights;
-  QRT_TRY(window_geometry(ctx, a.window, w.outputs, g));
-  g->groups = a.groups;
-  if (a.groups == 0 || g->in_c % a.groups != 0 || w.outputs % a.groups != 0)
+// Groups, the size of the weights and their order, once the image is known.
+Status check_convolution(const Weights& w, uint32_t groups, ConvGeometry* g) {
+  g->groups = groups;
+  if (groups == 0 || g->in_c % groups != 0 || w.outputs % groups != 0)
     return Status(Code::invalid_model, 254, "groups do not divide the channels of a convolution")
-        .values(a.groups, static_cast<int64_t>(g->in_c))
+        .values(groups, static_cast<int64_t>(g->in_c))
         .next(kAgain);
   const std::optional<size_t> inputs =
-      (CheckedSize(a.window.kernel_h) * a.window.kernel_w * g->group_in())
+      (CheckedSize(g->window.kernel_h) * g->window.kernel_w * g->group_in())
           .get(layout::kMaxElements);
   if (!inputs || w.inputs != *inputs)
     return Status(Code::invalid_model, 256, "weights of a convolution do not match its window")
@@ -76,6 +86,39 @@ Status conv_geometry(const PrepareContext& ctx, const Conv2dAttr& a, ConvGeometr
         .values(static_cast<int64_t>(w.order), static_cast<int64_t>(InputOrder::kh_kw_cin))
         .next(kAgain);
   return {};
+}
+
+}  // namespace
+
+Status window_geometry(const PrepareContext& ctx, const Window& w, size_t out_c, ConvGeometry* g) {
+  QRT_TRY(read_image(ctx, g));
+  g->out_c = out_c;
+  g->window = w;
+  g->out_h = output_extent(g->in_h, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top, w.pad_bottom);
+  g->out_w = output_extent(g->in_w, w.kernel_w, w.stride_w, w.dilation_w, w.pad_left, w.pad_right);
+  return check_image(ctx, *g);
+}
+
+Status conv_geometry(const PrepareContext& ctx, const Conv2dAttr& a, ConvGeometry* g) {
+  QRT_TRY(window_geometry(ctx, a.window, a.weights->outputs, g));
+  return check_convolution(*a.weights, a.groups, g);
+}
+
+Status conv_transpose_geometry(const PrepareContext& ctx, const ConvTransposeAttr& a,
+                               ConvGeometry* g) {
+  const Window& w = a.window;
+  QRT_TRY(read_image(ctx, g));
+  g->transposed = true;
+  g->adjust_h = a.adjust_h;
+  g->adjust_w = a.adjust_w;
+  g->out_c = a.weights->outputs;
+  g->window = w;
+  g->out_h = transposed_extent(g->in_h, w.kernel_h, w.stride_h, w.dilation_h, a.adjust_h,
+                               uint64_t{w.pad_top} + w.pad_bottom);
+  g->out_w = transposed_extent(g->in_w, w.kernel_w, w.stride_w, w.dilation_w, a.adjust_w,
+                               uint64_t{w.pad_left} + w.pad_right);
+  QRT_TRY(check_image(ctx, *g));
+  return check_convolution(*a.weights, a.groups, g);
 }
 
 }  // namespace qrt

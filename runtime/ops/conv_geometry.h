@@ -17,6 +17,9 @@ Status window_geometry(const PrepareContext&, const Window&, size_t out_c, ConvG
 // weights and their order (QRT-E0254, QRT-E0256).
 Status conv_geometry(const PrepareContext&, const Conv2dAttr&, ConvGeometry* g);
 
+// The same for a transposed convolution.
+Status conv_transpose_geometry(const PrepareContext&, const ConvTransposeAttr&, ConvGeometry* g);
+
 }  // namespace qrt
 
 #endif  // QRT_RUNTIME_OPS_CONV_GEOMETRY_H_

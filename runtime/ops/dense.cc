@@ -1,4 +1,4 @@
-// conv2d and linear on dense f32 weights: those stored dense, and in Mode::dense
+// conv2d, conv_transpose and linear on dense f32 weights: those stored dense, and in Mode::dense
 // those decoded from a codebook at prepare.
 //
 //   file order -> [outputs][inputs] f32 -> kernel_h, kernel_w, inputs -> packed
@@ -187,6 +187,19 @@ class DenseConv2d final : public DenseLayer {
   }
 };
 
+class DenseConvTranspose final : public DenseLayer {
+ public:
+  Status prepare(const Node& node, PrepareContext& ctx) override {
+    QRT_TRY(check_arity(ctx, 1, 2));
+    const ConvTransposeAttr& a = *node.conv_transpose;
+    QRT_TRY(conv_transpose_geometry(ctx, a, &geometry_));
+    return prepare_layer(*a.weights, a.epilogue, false, ctx);
+  }
+  const char* kernel_name() const override {
+    return xnn_.is_open() ? "xnnpack_f32_conv_transpose" : "plain_f32_conv_transpose";
+  }
+};
+
 class DenseLinear final : public DenseLayer {
  public:
   Status prepare(const Node& node, PrepareContext& ctx) override {
@@ -214,6 +227,9 @@ class DenseLinear final : public DenseLayer {
 
 Op* make_dense_conv2d(Arena& keep) {
   return keep.make<DenseConv2d>();
+}
+Op* make_dense_conv_transpose(Arena& keep) {
+  return keep.make<DenseConvTranspose>();
 }
 Op* make_dense_linear(Arena& keep) {
   return keep.make<DenseLinear>();

@@ -1,9 +1,12 @@
-// Maximum and average over a sliding window, NHWC.
+// Maximum, average and p-norm over a sliding window, NHWC.
 //
 // Maximum ignores the padding; a NaN under the window makes the result a NaN; a
 // window that lies wholly in the padding gives -inf. Average divides by the whole
 // window with count_include_pad, else by the pixels inside the image; a window
-// without any gives 0. Channels are contiguous, so every inner loop runs over them.
+// without any gives 0. The norm is (sum of |x|^p)^(1/p), 0 for no pixel. Channels are contiguous,
+// so every inner loop runs over them.
+#include <cmath>
+
 #include "runtime/dense/lanes.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/conv_geometry.h"
@@ -80,6 +83,7 @@ class Pool2d final : public Op {
 
   const char* kernel_name() const override {
     if (attr_.mode == PoolMode::max) return "plain_f32_max_pool2d";
+    if (attr_.mode == PoolMode::lp) return "plain_f32_lp_pool2d";
     return attr_.is_global ? "plain_f32_global_average_pool2d" : "plain_f32_average_pool2d";
   }
 
@@ -107,6 +111,8 @@ class Pool2d final : public Op {
       v.first = in + ((image * g.in_h + iy) * g.in_w + ix) * g.in_c;
       if (attr_.mode == PoolMode::max)
         max_pixel(v, to);
+      else if (attr_.mode == PoolMode::lp)
+        norm_pixel(v, to);
       else
         average_pixel(v, to);
     }
@@ -131,6 +137,20 @@ class Pool2d final : public Op {
     }
     for (; c < geometry_.in_c; ++c, ++v.first)
       to[c] = fold_sum<float>(v, [](const float* p) { return *p; }) / divisor;
+  }
+
+  // 1 and 2 are the powers that networks use; the others need a power per pixel anyway.
+  void norm_pixel(View v, float* to) const {
+    const float p = static_cast<float>(attr_.power);
+    for (size_t c = 0; c < geometry_.in_c; ++c, ++v.first) {
+      if (attr_.power == 1)
+        to[c] = fold_sum<float>(v, [](const float* x) { return std::fabs(*x); });
+      else if (attr_.power == 2)
+        to[c] = std::sqrt(fold_sum<float>(v, [](const float* x) { return *x * *x; }));
+      else
+        to[c] = std::pow(
+            fold_sum<float>(v, [p](const float* x) { return std::pow(std::fabs(*x), p); }), 1 / p);
+    }
   }
 
   Pool2dAttr attr_{};

@@ -91,8 +91,7 @@ LayerInfo describe_layer(const qrt::Model& m, const Node& n, Counter& counter) {
   layer.name = n.name;
   layer.kind = name_of(n.kind);
   layer.output = io::shape_text(dims_of(m.tensors[n.outputs[0]].shape));
-  if (n.kind == OpKind::conv2d) count_epilogue(n.conv2d->epilogue, counter, layer.bytes);
-  if (n.kind == OpKind::linear) count_epilogue(n.linear->epilogue, counter, layer.bytes);
+  if (const Epilogue* e = epilogue_of(n)) count_epilogue(*e, counter, layer.bytes);
   if (n.kind == OpKind::affine) {
     counter.add(n.affine->scale, layer.bytes.constants);
     counter.add(n.affine->bias, layer.bytes.constants);

@@ -23,6 +23,7 @@ TEST_CASE("operators: kind, options, arity, indices") {
   check_mutations({
       {"name", [](FullModel& f) { f.op(0).name = "a\tb"; }, 109},
       {"kind 11", [](FullModel& f) { f.op(0).kind = static_cast<fb::OpKind>(11); }, 110},
+      {"kind beyond", [](FullModel& f) { f.op(0).kind = static_cast<fb::OpKind>(200); }, 110},
       {"other kind", [](FullModel& f) { f.op(f.reshape).kind = fb::OpKind::unary; }, 161},
       {"foreign options",
        [](FullModel& f) { f.op(f.reshape).unary = std::make_unique<fb::UnaryT>(); }, 161},
@@ -49,7 +50,7 @@ TEST_CASE("operators: kind, options, arity, indices") {
 
 TEST_CASE("convolutions") {
   check_mutations({
-      {"weights", [](FullModel& f) { f.op(f.conv).conv2d->weights = 7; }, 111},
+      {"weights", [](FullModel& f) { f.op(f.conv).conv2d->weights = 8; }, 111},
       {"weights of another layer", [](FullModel& f) { f.op(f.conv).conv2d->weights = 2; }, 162},
       {"kernel_h 0", [](FullModel& f) { f.op(f.conv).conv2d->kernel_h = 0; }, 162},
       {"kernel_w 0", [](FullModel& f) { f.op(f.conv).conv2d->kernel_w = 0; }, 162},
@@ -125,7 +126,10 @@ TEST_CASE("epilogues") {
 
 TEST_CASE("pools") {
   check_mutations({
-      {"mode", [](FullModel& f) { f.op(f.pool).pool2d->mode = static_cast<fb::PoolMode>(2); }, 110},
+      {"mode", [](FullModel& f) { f.op(f.pool).pool2d->mode = static_cast<fb::PoolMode>(3); }, 110},
+      {"power of a maximum", [](FullModel& f) { f.op(f.pool).pool2d->power = 2; }, 162},
+      {"no power", [](FullModel& f) { f.op(f.norm).pool2d->power = 0; }, 162},
+      {"large power", [](FullModel& f) { f.op(f.norm).pool2d->power = 65; }, 162},
       {"kernel_h 0", [](FullModel& f) { f.op(f.pool).pool2d->kernel_h = 0; }, 162},
       {"stride 0", [](FullModel& f) { f.op(f.pool).pool2d->stride_h = 0; }, 162},
       {"dilation 0", [](FullModel& f) { f.op(f.pool).pool2d->dilation_w = 0; }, 162},

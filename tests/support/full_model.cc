@@ -205,6 +205,37 @@ uint32_t add_elementwise(FullModel& f, uint32_t pooled) {
   return flat;
 }
 
+// Results nobody reads, from pooled [1, 3, 3, 6]: a pool by norm, a product of two tensors, a
+// transposed convolution.
+void add_products(FullModel& f, uint32_t pooled) {
+  ModelBuilder& b = f.b;
+  const uint32_t normed = b.tensor("p-norm", {1, 2, 2, 6});
+  fb::Pool2dT& pool = b.pool2d("p-norm", fb::PoolMode::lp, pooled, normed, 2, 2);
+  pool.power = 3;
+  f.norm = last_op(f);
+
+  const uint32_t matrix = b.constant_tensor("matrix", {1, 3, 6, 2}, random_floats(36, 16));
+  b.op("matmul", fb::OpKind::matmul, {pooled, matrix}, b.tensor("product", {1, 3, 3, 2}));
+  f.product = last_op(f);
+
+  const uint32_t large = b.tensor("large", {1, 8, 6, 4});
+  fb::OperatorT& o = b.op("transposed", fb::OpKind::conv_transpose, {pooled}, large);
+  o.conv_transpose = make_unique<fb::ConvTransposeT>();
+  fb::ConvTransposeT& t = *o.conv_transpose;
+  f.w_transposed = b.dense("transposed.w", 4, 18, random_floats(4 * 18, 17));
+  t.weights = static_cast<uint32_t>(f.w_transposed);
+  t.kernel_h = 3, t.kernel_w = 2;
+  t.stride_h = t.stride_w = 2;
+  t.dilation_h = 2;  // (3 - 1) * 2 + 5 + 1 - 2 rows, (3 - 1) * 2 + 2 columns
+  t.pad_top = t.pad_bottom = 1;
+  t.adjust_h = 1;
+  t.groups = 2;
+  t.epilogue = make_unique<fb::EpilogueT>();
+  t.epilogue->scale = b.constant(random_floats(4, 18));
+  t.epilogue->bias = b.constant(random_floats(4, 19));
+  f.transposed = last_op(f);
+}
+
 // flat [1, 6] to logits [1, 10] through one linear layer per encoding.
 void add_linears(FullModel& f, uint32_t flat) {
   ModelBuilder& b = f.b;
@@ -266,6 +297,7 @@ FullModel full_model() {
   FullModel f;
   const uint32_t pooled = add_convolutions(f);
   add_linears(f, add_elementwise(f, pooled));
+  add_products(f, pooled);
   add_face(f);
   return f;
 }

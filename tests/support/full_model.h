@@ -14,9 +14,9 @@ struct FullModel {
   // operators
   size_t transpose, conv, codebook_conv, pool, global, binary, unary, affine, pad, concat, reshape,
       linear, table_linear, affine_linear, planes_linear, trits_linear, softmax, slice, resize,
-      gather, tile;
+      gather, tile, norm, product, transposed;
   // weights
-  size_t w_dense, w_codebook, w_i8, w_table, w_affine, w_planes, w_trits;
+  size_t w_dense, w_codebook, w_i8, w_table, w_affine, w_planes, w_trits, w_transposed;
   // tensors
   uint32_t image, constant, logits, indices;
 

@@ -25,16 +25,19 @@ inline Status open_bytes(const std::vector<uint8_t>& file) {
   return open_model(bytes.bytes(), keep, model);
 }
 
+template <class Change>
+void check_mutation(const char* what, Change change, int id) {
+  FullModel f = full_model();
+  change(f);
+  const Status status = open_bytes(f.b.finish());
+  INFO(what << ": QRT-E" << status.id() << " " << std::string(status.what()) << " (found "
+            << status.found() << ", allowed " << status.allowed() << ")");
+  CHECK(static_cast<int>(status.id()) == id);
+}
+
 template <size_t N>
 void check_mutations(const Mutation (&mutations)[N]) {
-  for (const Mutation& m : mutations) {
-    FullModel f = full_model();
-    m.change(f);
-    const Status status = open_bytes(f.b.finish());
-    INFO(m.what << ": QRT-E" << status.id() << " " << std::string(status.what()) << " (found "
-                << status.found() << ", allowed " << status.allowed() << ")");
-    CHECK(static_cast<int>(status.id()) == m.id);
-  }
+  for (const Mutation& m : mutations) check_mutation(m.what, m.change, m.id);
 }
 
 }  // namespace qrt::testing

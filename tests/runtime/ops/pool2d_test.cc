@@ -7,14 +7,16 @@ namespace qrt::test {
 namespace {
 
 std::vector<double> naive(const HostTensor& in, const Shape& out, const Pool2dAttr& a) {
-  const bool is_max = a.mode == PoolMode::max;
+  const bool is_max = a.mode == PoolMode::max, is_norm = a.mode == PoolMode::lp;
   std::vector<double> y(*out.elements().get(), is_max ? -kInf : 0.0);
   std::vector<double> count(y.size());
   for_taps(in.shape, out, a.window, [&](int n, int oy, int ox, int iy, int ix, int, int) {
     for (int c = 0; c < out[3]; ++c) {
       const size_t to = offset4(out, n, oy, ox, c);
       const double v = in[offset4(in.shape, n, iy, ix, c)];
-      if (!is_max)
+      if (is_norm)
+        y[to] += std::pow(std::fabs(v), a.power);
+      else if (!is_max)
         y[to] += v;
       else if (std::isnan(v) || v > y[to])
         y[to] = v;
@@ -22,7 +24,9 @@ std::vector<double> naive(const HostTensor& in, const Shape& out, const Pool2dAt
     }
   });
   const double taps = double{1} * a.window.kernel_h * a.window.kernel_w;
-  if (!is_max)
+  if (is_norm)
+    for (double& v : y) v = std::pow(v, 1.0 / a.power);
+  else if (!is_max)
     for (size_t i = 0; i < y.size(); ++i)
       if (count[i] > 0) y[i] /= a.count_include_pad ? taps : count[i];
   return y;
@@ -34,8 +38,12 @@ void check(const HostTensor& in, const Window& w, bool include_pad = false) {
   out.shape = shape(
       {s[0], out_extent(s[1], w.kernel_h, w.stride_h, w.dilation_h, w.pad_top, w.pad_bottom),
        out_extent(s[2], w.kernel_w, w.stride_w, w.dilation_w, w.pad_left, w.pad_right), s[3]});
-  for (PoolMode mode : {PoolMode::max, PoolMode::average}) {
-    const Pool2dAttr attr{mode, w, include_pad, false};
+  const Pool2dAttr attrs[] = {{PoolMode::max, w, include_pad, false, 0},
+                              {PoolMode::average, w, include_pad, false, 0},
+                              {PoolMode::lp, w, false, false, 1},
+                              {PoolMode::lp, w, false, false, 2},
+                              {PoolMode::lp, w, false, false, 3}};
+  for (const Pool2dAttr& attr : attrs) {
     Node node;
     node.kind = OpKind::pool2d;
     node.pool2d = &attr;
@@ -44,14 +52,14 @@ void check(const HostTensor& in, const Window& w, bool include_pad = false) {
       OpRun run;
       run.threads = threads;
       REQUIRE(run(node, {in}, &out).ok());
-      CHECK(difference(out, want) < (mode == PoolMode::max ? 0 : 1e-6) + 1e-300);
+      CHECK(difference(out, want) < (attr.mode == PoolMode::max ? 0 : 1e-6) + 1e-300);
       CHECK(run.guards_held);
     }
   }
 }
 
 Status run_global(const HostTensor& in, PoolMode mode, HostTensor* out) {
-  const Pool2dAttr attr{mode, {}, false, true};
+  const Pool2dAttr attr{mode, {}, false, true, mode == PoolMode::lp ? 2u : 0u};
   Node node;
   node.kind = OpKind::pool2d;
   node.pool2d = &attr;
