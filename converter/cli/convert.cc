@@ -236,7 +236,10 @@ void check_labels(const ConvertOptions& o, const ir::Graph& g, size_t labels) {
 
 std::vector<std::vector<float>> floats_of(const std::vector<eval::Tensor>& tensors) {
   std::vector<std::vector<float>> out;
-  for (const eval::Tensor& t : tensors) out.push_back(t.data);
+  for (const eval::Tensor& t : tensors) {
+    out.push_back(t.data);
+    out.back().insert(out.back().end(), t.ints.begin(), t.ints.end());
+  }
   return out;
 }
 

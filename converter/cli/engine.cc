@@ -170,11 +170,22 @@ double relative_error(std::span<const float> got, std::span<const float> want) {
   return worst == 0 ? 0 : worst / largest;
 }
 
+namespace {
+
+double share_of_differences(const std::vector<int64_t>& got, const std::vector<int64_t>& want) {
+  if (got.size() != want.size()) return std::numeric_limits<double>::infinity();
+  size_t differ = 0;
+  for (size_t i = 0; i < want.size(); ++i) differ += got[i] != want[i];
+  return differ == 0 ? 0 : static_cast<double>(differ) / static_cast<double>(want.size());
+}
+
+}  // namespace
+
 double relative_error(const std::vector<eval::Tensor>& got, const std::vector<eval::Tensor>& want) {
   double worst = got.size() == want.size() ? 0 : std::numeric_limits<double>::infinity();
   for (size_t i = 0; i < got.size() && i < want.size(); ++i) {
     worst = std::max(worst, relative_error(got[i].data, want[i].data));
-    if (got[i].ints != want[i].ints) worst = std::numeric_limits<double>::infinity();
+    worst = std::max(worst, share_of_differences(got[i].ints, want[i].ints));
   }
   return worst;
 }

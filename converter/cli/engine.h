@@ -23,7 +23,8 @@ std::vector<std::string> stored_labels(std::span<const uint8_t> file, const std:
 // max |got - want| / max |want|; infinite where sizes differ or one is not finite.
 double relative_error(std::span<const float> got, std::span<const float> want);
 
-// The largest relative error over all f32 outputs; integer outputs must be equal.
+// The largest relative error over all f32 outputs, and the largest share of elements that differ
+// over the others: of two nearly equal scores rounding may choose another index.
 double relative_error(const std::vector<eval::Tensor>& got, const std::vector<eval::Tensor>& want);
 
 }  // namespace qrt::cli

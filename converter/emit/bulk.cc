@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "converter/base/half.h"
+#include "converter/ir/edit.h"
 #include "schema/layout.h"
 
 namespace qrt::emit {
@@ -43,6 +44,26 @@ std::string i8_bytes(const std::vector<float>& v) {
   r.reserve(v.size());
   for (float f : v) r.push_back(static_cast<char>(static_cast<int8_t>(f)));
   return r;
+}
+
+std::string int_bytes(ir::ElementType type, const std::vector<int64_t>& v) {
+  std::string r;
+  for (int64_t i : v) {
+    const auto bits = static_cast<uint64_t>(i);
+    if (type == ir::ElementType::i64) {
+      put(r, bits);
+    } else if (type == ir::ElementType::i32) {
+      put(r, static_cast<uint32_t>(bits));
+    } else {
+      put(r, static_cast<uint8_t>(type == ir::ElementType::boolean ? i != 0 : bits));
+    }
+  }
+  return r;
+}
+
+std::string element_bytes(ir::ElementType type, const std::vector<float>& floats,
+                          const std::vector<int64_t>& ints) {
+  return ir::is_float(type) ? f32_bytes(floats) : int_bytes(type, ints);
 }
 
 std::string code_bytes(const quant::Codebook& c, int64_t outputs, int64_t inputs) {

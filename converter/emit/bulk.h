@@ -25,6 +25,9 @@ bool fits_half(const std::vector<float>&);
 std::string f32_bytes(const std::vector<float>&);
 std::string f16_bytes(const std::vector<float>&);
 std::string i8_bytes(const std::vector<float>&);  // whole numbers -128..127
+std::string int_bytes(ir::ElementType, const std::vector<int64_t>&);
+// The elements of a tensor of this type: one of the two lists is empty.
+std::string element_bytes(ir::ElementType, const std::vector<float>&, const std::vector<int64_t>&);
 
 // codes [book][block][output], LSB first, every (book, block) row on a byte.
 std::string code_bytes(const quant::Codebook&, int64_t outputs, int64_t inputs);

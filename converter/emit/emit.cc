@@ -4,6 +4,7 @@
 // checksum, is patched in last.
 #include "converter/emit/emit.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -29,6 +30,11 @@ using Vector = flatbuffers::Vector<Offset<T>>;
 
 uint64_t checksum(const std::string& bytes) {
   return bytes.empty() ? XXH3_64bits("", 0) : XXH3_64bits(bytes.data(), bytes.size());
+}
+
+std::string golden_bytes(ir::ElementType type, const std::vector<float>& values) {
+  if (type == ir::ElementType::f32) return f32_bytes(values);
+  return int_bytes(type, {values.begin(), values.end()});
 }
 
 class Writer {
@@ -81,10 +87,13 @@ class Writer {
         if (!v->empty()) bulk_.add_numbers(*v);
     }
     for (const lower::Tensor& t : file_.tensors)
-      if (t.is_constant) bulk_.add(f32_bytes(t.data));
+      if (t.is_constant) bulk_.add(element_bytes(t.type, t.data, t.ints));
     if (!info_.golden) return;
-    for (const auto* side : {&info_.golden->inputs, &info_.golden->outputs})
-      for (const auto& v : *side) bulk_.add(f32_bytes(v));
+    const emit::Golden& golden = *info_.golden;
+    for (size_t i = 0; i < golden.inputs.size(); ++i)
+      bulk_.add(golden_bytes(file_.tensors[file_.inputs[i]].type, golden.inputs[i]));
+    for (size_t i = 0; i < golden.outputs.size(); ++i)
+      bulk_.add(golden_bytes(file_.tensors[file_.outputs[i]].type, golden.outputs[i]));
   }
 
   // The builder grows towards the front: the last buffer is written first.
@@ -119,12 +128,15 @@ class Writer {
 
   Offset<fb::Golden> golden() {
     if (!info_.golden) return 0;
-    const auto side = [&](const std::vector<std::vector<float>>& values) {
+    const auto side = [&](const std::vector<uint32_t>& ports,
+                          const std::vector<std::vector<float>>& values) {
       std::vector<uint32_t> buffers;
-      for (const auto& v : values) buffers.push_back(bulk_.add(f32_bytes(v)));
+      for (size_t i = 0; i < values.size(); ++i)
+        buffers.push_back(bulk_.add(golden_bytes(file_.tensors[ports[i]].type, values[i])));
       return b_.CreateVector(buffers);
     };
-    const auto in = side(info_.golden->inputs), out = side(info_.golden->outputs);
+    const auto in = side(file_.inputs, info_.golden->inputs);
+    const auto out = side(file_.outputs, info_.golden->outputs);
     return fb::CreateGolden(b_, in, out, info_.golden->tolerance);
   }
 
@@ -184,6 +196,8 @@ Result<void> check_values(const File& file) {
   return {};
 }
 
+constexpr float kLargestWhole = 1 << 24;  // beyond it floats skip whole numbers
+
 Result<void> check_golden_side(const File& file, const std::vector<uint32_t>& ports,
                                const std::vector<std::vector<float>>& values, const char* what) {
   if (ports.size() != values.size())
@@ -197,6 +211,12 @@ Result<void> check_golden_side(const File& file, const std::vector<uint32_t>& po
       return fail(608, "golden values of ", what, " ", t.name, ": ", values[i].size(),
                   " numbers are given; batch 1 has ", want);
     QRT_CHECK_OK(check_finite(values[i], t.name, "golden"));
+    const bool whole = std::all_of(values[i].begin(), values[i].end(), [](float v) {
+      return std::abs(v) <= kLargestWhole && v == std::floor(v);
+    });
+    if (t.type != ir::ElementType::f32 && !whole)
+      return fail(608, "golden values of ", what, " ", t.name, ", which holds ",
+                  ir::name_of(t.type), ", are not all whole numbers up to 2^24");
   }
   return {};
 }

@@ -24,8 +24,8 @@ struct Preprocess {
   std::vector<float> mean, std;
 };
 
-// One input and the output it must give for batch 1, in the order of the graph's ports, f32 in the
-// layout of the source.
+// One input and the output it must give for batch 1, in the order of the graph's ports, in the
+// layout of the source. Ports of integers and bool: whole numbers up to 2^24.
 struct Golden {
   std::vector<std::vector<float>> inputs, outputs;
   float tolerance = 0;

@@ -21,8 +21,16 @@ static_assert(static_cast<int>(Kind::matmul) == static_cast<int>(fb::OpKind::mat
 static_assert(static_cast<int>(Kind::conv_transpose) ==
               static_cast<int>(fb::OpKind::conv_transpose));
 static_assert(static_cast<int>(ir::Pool2d::Mode::lp) == static_cast<int>(fb::PoolMode::lp));
+static_assert(static_cast<int>(Kind::cast) == static_cast<int>(fb::OpKind::cast));
 static_assert(static_cast<int>(ir::Unary::Op::silu) == static_cast<int>(fb::UnaryOp::silu));
+static_assert(static_cast<int>(ir::Unary::Op::logical_not) ==
+              static_cast<int>(fb::UnaryOp::logical_not));
 static_assert(static_cast<int>(ir::Binary::Op::min) == static_cast<int>(fb::BinaryOp::min));
+static_assert(static_cast<int>(ir::Binary::Op::logical_xor) ==
+              static_cast<int>(fb::BinaryOp::logical_xor));
+static_assert(static_cast<int>(ir::Reduce::Mode::log_sum_exp) ==
+              static_cast<int>(fb::ReduceMode::log_sum_exp));
+static_assert(static_cast<int>(ir::ElementType::boolean) == static_cast<int>(fb::DType::boolean));
 static_assert(static_cast<int>(ir::Pad::Mode::edge) == static_cast<int>(fb::PadMode::edge));
 static_assert(static_cast<int>(ir::Resize::Mode::cubic) == static_cast<int>(fb::ResizeMode::cubic));
 static_assert(static_cast<int>(ir::Resize::Coordinates::tf_crop_and_resize) ==
@@ -59,6 +67,10 @@ fb::DType dtype(const Numbers& n) {
 fb::DType dtype(quant::EntryType t) {
   if (t == quant::EntryType::i8) return fb::DType::i8;
   return t == quant::EntryType::f16 ? fb::DType::f16 : fb::DType::f32;
+}
+
+fb::DType dtype(ir::ElementType t) {
+  return static_cast<fb::DType>(t);  // the same numbers
 }
 
 }  // namespace
@@ -117,8 +129,8 @@ Tables::Offset<fb::Weights> Tables::weights(const lower::Weights& w, const Store
 Tables::Offset<fb::Tensor> Tables::tensor(const lower::Tensor& t) {
   const auto name = required_string(t.name);
   const auto dims = b_.CreateVector(t.dims);
-  const uint32_t buffer = t.is_constant ? bulk_.add(f32_bytes(t.data)) : 0;
-  return fb::CreateTensor(b_, name, fb::DType::f32, dims, t.batched, t.is_constant, buffer);
+  const uint32_t buffer = t.is_constant ? bulk_.add(element_bytes(t.type, t.data, t.ints)) : 0;
+  return fb::CreateTensor(b_, name, dtype(t.type), dims, t.batched, t.is_constant, buffer);
 }
 
 Tables::Act Tables::activation(ir::Clamp c) {
@@ -243,6 +255,21 @@ Tables::Options Tables::options(const Operator&, const ir::Gather& v) {
 
 Tables::Options Tables::options(const Operator&, const ir::Tile& v) {
   return {fb::Operator::VT_TILE, fb::CreateTile(b_, b_.CreateVector(int32s(v.repeats))).o};
+}
+
+Tables::Options Tables::options(const Operator&, const ir::Reduce& v) {
+  const auto axes = b_.CreateVector(v.axes);
+  const auto mode = static_cast<fb::ReduceMode>(v.mode);
+  return {fb::Operator::VT_REDUCE, fb::CreateReduce(b_, mode, axes, v.keep_dims).o};
+}
+
+Tables::Options Tables::options(const Operator&, const ir::ArgReduce& v) {
+  const auto t = fb::CreateArgReduce(b_, v.axis, v.smallest, v.last, v.keep_dims);
+  return {fb::Operator::VT_ARG_REDUCE, t.o};
+}
+
+Tables::Options Tables::options(const Operator&, const ir::TopK& v) {
+  return {fb::Operator::VT_TOP_K, fb::CreateTopK(b_, v.axis, u32(v.k), v.smallest, v.indices).o};
 }
 
 }  // namespace qrt::emit

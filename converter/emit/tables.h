@@ -59,9 +59,12 @@ class Tables {
   Options options(const lower::Operator&, const ir::Gather&);
   Options options(const lower::Operator&, const ir::Tile&);
   Options options(const lower::Operator&, const ir::ConvTranspose&);
+  Options options(const lower::Operator&, const ir::Reduce&);
+  Options options(const lower::Operator&, const ir::ArgReduce&);
+  Options options(const lower::Operator&, const ir::TopK&);
   template <class Other>
   Options options(const lower::Operator&, const Other&) {
-    return {0, 0};  // Reshape, MatMul: the tensors say everything
+    return {0, 0};  // Reshape, MatMul, Select, Cast: the tensors say everything
   }
 
   flatbuffers::FlatBufferBuilder& b_;

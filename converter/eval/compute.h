@@ -34,6 +34,7 @@ struct Call {
   const ir::Node& node;
   std::vector<View> in;
   Tensor out;
+  bool strict = true;  // refuse integers that overflow instead of wrapping them
 
   template <class... Parts>
   Error error(const Parts&... parts) const {
@@ -41,9 +42,11 @@ struct Call {
   }
 };
 
-// Runs one node; `shape` and `type` are the output's, the batch multiplied in.
+// Runs one node; `shape` and `type` are the output's, the batch multiplied in. `strict` is for
+// constants: where integers overflow, are divided by zero or come of a float that is none, the
+// source model is damaged. Data wraps and saturates, as in the runtime.
 Result<Tensor> run_node(const ir::Node& node, std::vector<View> inputs, ir::ElementType type,
-                        std::vector<int64_t> shape);
+                        std::vector<int64_t> shape, bool strict = true);
 
 Result<void> compute(Call&, const ir::Conv2d&);
 Result<void> compute(Call&, const ir::Linear&);
@@ -66,6 +69,10 @@ Result<void> compute(Call&, const ir::Squeeze&);
 Result<void> compute(Call&, const ir::Slice&);
 Result<void> compute(Call&, const ir::Resize&);
 Result<void> compute(Call&, const ir::Tile&);
+Result<void> compute(Call&, const ir::Select&);
+Result<void> compute(Call&, const ir::Reduce&);
+Result<void> compute(Call&, const ir::ArgReduce&);
+Result<void> compute(Call&, const ir::TopK&);
 Result<void> compute(Call&, const ir::MatMul&);
 Result<void> compute(Call&, const ir::ConvTranspose&);
 

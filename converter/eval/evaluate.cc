@@ -98,7 +98,7 @@ class Interpreter {
                   shape_text(out.shape, out.batched), " is too large at batch ", batch_,
                   "; use a smaller batch");
     }
-    Result<Tensor> result = run_node(node, std::move(in), out.type, std::move(shape));
+    Result<Tensor> result = run_node(node, std::move(in), out.type, std::move(shape), false);
     if (!result.ok()) return result.error();
     if (observer_) observer_(node.out[0], *result);
     if (uses_[node.out[0]] > 0) values_[node.out[0]] = std::move(*result);
@@ -132,9 +132,9 @@ Tensor tensor_of(const ir::Constant& constant, const std::vector<int64_t>& shape
 }
 
 Result<Tensor> run_node(const ir::Node& node, std::vector<View> inputs, ir::ElementType type,
-                        std::vector<int64_t> shape) {
+                        std::vector<int64_t> shape, bool strict) {
   try {
-    Call call{node, std::move(inputs), {}};
+    Call call{node, std::move(inputs), {}, strict};
     const size_t count = static_cast<size_t>(ir::element_count(shape));
     call.out.type = type;
     call.out.shape = std::move(shape);

@@ -29,8 +29,9 @@ using Observer = std::function<void(ir::ValueId id, const Tensor& value)>;
 // Runs the graph, which verify() must accept. `inputs` are in the order of graph.inputs, with their
 // shapes; where those are batched, dimension 0 may be any multiple of the stored one, the same for
 // all. Encoded constants count as what quant::decode() says. Values are freed after their last use.
-// Errors: 560 inputs do not match, 561 too large for this machine, 562 an operator met integers it
-// cannot take (an index out of range, a division by zero).
+// Integers wrap, division by zero gives 0 and floats saturate where they become integers, as in the
+// runtime. Errors: 560 inputs do not match, 561 too large for this machine, 562 an operator met
+// integers it cannot take (an index out of range).
 Result<std::vector<Tensor>> evaluate(const ir::Graph& graph, std::span<const Tensor> inputs,
                                      const Observer& observer = {});
 

@@ -2,9 +2,7 @@
 // out[i] = in[offset + sum of index * stride].
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
-#include "converter/base/half.h"
 #include "converter/eval/compute.h"
 
 namespace qrt::eval {
@@ -212,58 +210,6 @@ Result<void> compute(Call& call, const ir::Pad& pad) {
       call.out.data[i] = inside ? x.data[at] : pad.value;
     } else {
       call.out.ints[i] = inside ? x.ints[at] : std::llround(pad.value);
-    }
-  }
-  return {};
-}
-
-namespace {
-
-// Wraps an integer into an ONNX integer type as a C cast does.
-int64_t wrapped(int64_t value, int32_t onnx_type) {
-  switch (onnx_type) {
-    case 2:
-      return static_cast<uint8_t>(value);
-    case 3:
-      return static_cast<int8_t>(value);
-    case 4:
-      return static_cast<uint16_t>(value);
-    case 5:
-      return static_cast<int16_t>(value);
-    case 6:
-      return static_cast<int32_t>(value);
-    case 12:
-      return static_cast<uint32_t>(value);
-    case 9:
-      return value != 0;
-    default:
-      return value;
-  }
-}
-
-}  // namespace
-
-Result<void> compute(Call& call, const ir::Cast& cast) {
-  const View& x = call.in[0];
-  const bool from_ints = !ir::is_float(x.type);
-  const bool half = call.out.type == ir::ElementType::f16;
-  const bool boolean = call.out.type == ir::ElementType::boolean;
-  for (size_t i = 0; i < call.out.data.size(); ++i) {
-    const float value = from_ints ? static_cast<float>(x.ints[i]) : x.data[i];
-    call.out.data[i] = half ? round_to_half(value) : value;
-    if (!std::isfinite(call.out.data[i]) && std::isfinite(value)) {
-      return call.error(value, " is too large for f16; keep the constant in f32");
-    }
-  }
-  for (size_t i = 0; i < call.out.ints.size(); ++i) {
-    if (from_ints) {
-      call.out.ints[i] = wrapped(x.ints[i], cast.to);
-    } else if (boolean) {
-      call.out.ints[i] = x.data[i] != 0;
-    } else if (std::abs(x.data[i]) < 0x1p63f) {
-      call.out.ints[i] = wrapped(static_cast<int64_t>(x.data[i]), cast.to);
-    } else {
-      return call.error(x.data[i], " is no integer; check the source model");
     }
   }
   return {};

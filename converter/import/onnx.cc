@@ -157,6 +157,13 @@ std::string shape_hint(const onnx::ValueInfoProto& input) {
   return text;
 }
 
+// Whether the graph has the ONNX type itself, and no wider or narrower one for it.
+bool holds_exactly(int32_t type) {
+  using onnx::TensorProto;
+  return type == TensorProto::FLOAT || type == TensorProto::INT8 || type == TensorProto::UINT8 ||
+         type == TensorProto::INT32 || type == TensorProto::INT64 || type == TensorProto::BOOL;
+}
+
 // One dimension of an input: what the file fixes, else what --shape says, else free.
 int64_t settle_dim(const onnx::ValueInfoProto& input, int k, const std::vector<int64_t>* given,
                    bool* batched) {
@@ -194,27 +201,31 @@ void Reader::read_inputs() {
   for (const auto* input : inputs_) {
     const auto& type = input->type().tensor_type();
     const auto element = ir::element_type_of_onnx(type.elem_type());
-    if (!input->type().has_tensor_type() || !element || !ir::is_float(*element)) {
+    if (!input->type().has_tensor_type() || !element) {
       refuse(512, "input ", input->name(), " has ONNX data type ", type.elem_type(),
-             "; supported are float inputs (1, 10, 11); export the model with a float input");
+             "; supported are the float types, integers up to int64 and bool; export the model ",
+             "with such an input");
     }
     const auto found = options_.shapes.find(input->name());
     const std::vector<int64_t>* given = found == options_.shapes.end() ? nullptr : &found->second;
     const int rank = type.shape().dim_size();
-    if (rank == 0 || rank > layout::kMaxRank ||
+    if (rank > layout::kMaxRank || !type.has_shape() ||
         (given && given->size() != static_cast<size_t>(rank))) {
       refuse(given ? 515 : 512, "input ", input->name(), " has ", rank, " dimensions",
-             given ? cat(", --shape gives ", given->size()) : std::string(), "; expected 1 to ",
+             given ? cat(", --shape gives ", given->size()) : std::string(),
+             type.has_shape() ? "; expected 0 to " : " that are not given; expected 0 to ",
              layout::kMaxRank, given ? ", as many on both sides" : "");
     }
     ir::Value value;
     value.name = input->name();
+    value.type = ir::is_float(*element) ? ir::ElementType::f32 : *element;
     for (int k = 0; k < rank; ++k) {
       value.shape.push_back(settle_dim(*input, k, given, &value.batched));
     }
-    if (type.elem_type() != onnx::TensorProto::FLOAT) {
-      import_.notes.push_back(
-          cat("input ", value.name, " was not float32 in the source; the model takes f32"));
+    if (!holds_exactly(type.elem_type())) {
+      import_.notes.push_back(cat("input ", value.name, " was ",
+                                  onnx::TensorProto::DataType_Name(type.elem_type()),
+                                  " in the source; the model takes ", ir::name_of(value.type)));
     }
     import_.graph.inputs.push_back(static_cast<ir::ValueId>(import_.graph.values.size()));
     import_.values[value.name] = import_.graph.inputs.back();

@@ -241,6 +241,7 @@ void Node::emit(ir::Attr attr, std::vector<ir::ValueId> in) {
 
 void Node::emit_output(size_t output, ir::Attr attr, std::vector<ir::ValueId> in) {
   if (output == 0) return emit(std::move(attr), std::move(in));
+  if (output >= static_cast<size_t>(proto_.output_size())) return;
   const std::string& name = proto_.output(static_cast<int>(output));
   if (name.empty()) return;
   import_.values[name] = add(cat(name_, "/", output), name, std::move(attr), std::move(in));

@@ -116,37 +116,4 @@ void import_global_pool(Node& n) {
   n.emit(ir::Reshape{dims}, {y});
 }
 
-// The mean over the two spatial axes of an image, channels before or behind them.
-void import_reduce_mean(Node& n) {
-  const ir::ValueId x = n.in(0);
-  const std::vector<int64_t> shape = n.value(x).shape;
-  const int64_t rank = static_cast<int64_t>(shape.size());
-  std::vector<int64_t> axes = n.integers("axes");
-  for (int64_t& axis : axes) axis += axis < 0 ? rank : 0;
-  std::sort(axes.begin(), axes.end());
-  const bool keep = n.integer("keepdims", 1) != 0;
-  const bool first = axes == std::vector<int64_t>{2, 3};
-  const bool last = axes == std::vector<int64_t>{1, 2};
-  const bool signal = rank == 3 && axes == std::vector<int64_t>{2};
-  if (!signal && (rank != 4 || (!first && !last))) {
-    n.unsupported("it averages axes [", join(axes), "] of ", shape_text(shape),
-                  "; supported are the two spatial axes of an image");
-  }
-  ir::Pool2d pool;
-  pool.global = true;
-  pool.mode = ir::Pool2d::Mode::average;
-  ir::ValueId from = x;
-  if (signal) from = n.step("image", ir::Reshape{{shape[0], shape[1], 1, shape[2]}}, {x});
-  if (!signal && last) from = n.step("nchw", ir::Transpose{{0, 3, 1, 2}}, {x});
-  const int64_t channels = n.value(from).shape[1];
-  std::vector<int64_t> dims = {shape[0], channels};
-  if (keep) {
-    if (first) return n.emit(pool, {from});
-    dims = signal ? std::vector<int64_t>{shape[0], channels, 1}
-                  : std::vector<int64_t>{shape[0], 1, 1, channels};
-  }
-  const ir::ValueId mean = n.heart(pool, {from});
-  n.emit(ir::Reshape{dims}, {mean});
-}
-
 }  // namespace qrt::import

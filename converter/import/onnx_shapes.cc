@@ -274,20 +274,6 @@ void import_non_zero(Node& n) {
   n.emit_constant(std::move(tensor));
 }
 
-// Casts of activations between float types vanish: the graph computes in f32.
-void import_cast(Node& n) {
-  const ir::ValueId x = n.in(0);
-  const int64_t to = n.integer("to", 0);
-  const auto type = ir::element_type_of_onnx(to_int32(to, 0, 100, "to"));
-  if (!type) n.unsupported("it casts to the ONNX data type ", to);
-  if (n.fixed(x)) return n.emit(ir::Cast{static_cast<int32_t>(to)}, {x});
-  if (!ir::is_float(*type) || !ir::is_float(n.value(x).type)) {
-    n.unsupported("it casts data from ", ir::name_of(n.value(x).type), " to ", ir::name_of(*type),
-                  "; supported on constants, and between float types");
-  }
-  n.emit(ir::Identity{}, {x});
-}
-
 void import_concat(Node& n) {
   if (!n.has_attribute("axis")) refuse(505, "attribute axis is missing; check the source model");
   std::vector<ir::ValueId> in;

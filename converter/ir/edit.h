@@ -37,6 +37,9 @@ struct SliceRange {
 };
 SliceRange slice_range(const Slice& slice, size_t k, int64_t dim);
 
+// Which of `rank` axes are named, negative ones counted from the end; no name at all means all.
+std::vector<bool> axis_set(const std::vector<int32_t>& axes, size_t rank);
+
 // Product of dimensions; -1 if one is negative or the product exceeds the format's limit.
 int64_t element_count(const std::vector<int64_t>& shape);
 inline bool is_float(ElementType type) {

@@ -1,5 +1,6 @@
-// Shapes of the operators that compute: layers, pools, elementwise. The ones
-// that only move data stand in infer_movement.cc. One function per operator, chosen by overload.
+// Shapes of layers, pools and what works per channel. Elementwise operators and
+// reductions stand in infer_elementwise.cc, what only moves data in
+// infer_movement.cc. One function per operator, chosen by overload.
 //
 // A shape holds for batch 1. Where `batched` is set, dimension 0 is multiplied
 // by the batch when the graph runs, so no operator may mix it with another
@@ -11,17 +12,6 @@
 #include "schema/layout.h"
 
 namespace qrt::ir::detail {
-
-Result<void> need_float(const Inference& i, size_t input) {
-  const Value& value = i.in(input);
-  if (!is_float(value.type)) {
-    return i.error(550, "input ", value.name, " has type ", name_of(value.type),
-                   "; this operator takes f32; cast it before");
-  }
-  if (element_count(value.shape) > 0) return {};
-  return i.error(550, "input ", value.name, " of shape ", shape_text(value.shape, value.batched),
-                 " has no elements; check the source model");
-}
 
 Result<void> need_vector(const Inference& i, size_t input, int64_t length, const char* what) {
   QRT_CHECK_OK(need_float(i, input));
@@ -156,47 +146,6 @@ Result<ValueType> infer(const Inference& i, const Pool2d& pool) {
     result.shape[at] = *size;
   }
   return result;
-}
-
-Result<ValueType> infer(const Inference& i, const Binary&) {
-  QRT_CHECK_OK(i.arity(2));
-  const Value &a = i.in(0), &b = i.in(1);
-  const size_t rank = std::max(a.shape.size(), b.shape.size());
-  const bool both_float = is_float(a.type) && is_float(b.type);
-  if (!both_float && (is_float(a.type) || is_float(b.type))) {
-    return i.error(550, "one input is ", name_of(a.type), ", the other ", name_of(b.type),
-                   "; cast one of them");
-  }
-  ValueType result{both_float ? ElementType::f32 : a.type, {}, a.batched || b.batched};
-  for (size_t k = 0; k < rank; ++k) {
-    auto dim = [&](const Value& v) {
-      return k + v.shape.size() < rank ? 1 : v.shape[k + v.shape.size() - rank];
-    };
-    const int64_t p = dim(a), q = dim(b);
-    if (p != q && p != 1 && q != 1) {
-      return i.error(550, "shapes ", shape_text(a.shape, a.batched), " and ",
-                     shape_text(b.shape, b.batched), " do not broadcast");
-    }
-    result.shape.push_back(p == 1 ? q : p);
-  }
-  for (const Value* v : {&a, &b}) {
-    if (!v->batched) continue;
-    const Value& other = v == &a ? b : a;
-    const bool fits = v->shape.size() == rank && v->shape[0] == result.shape[0];
-    const bool other_fits = other.shape.size() < rank || other.batched || other.shape[0] == 1;
-    if (!fits || !other_fits) {
-      return i.error(552, "shapes ", shape_text(a.shape, a.batched), " and ",
-                     shape_text(b.shape, b.batched),
-                     " broadcast across the batch; fix the batch with --shape");
-    }
-  }
-  return result;
-}
-
-Result<ValueType> infer(const Inference& i, const Unary&) {
-  QRT_CHECK_OK(i.arity(1));
-  const Value& x = i.in(0);
-  return ValueType{is_float(x.type) ? ElementType::f32 : x.type, x.shape, x.batched};
 }
 
 Result<ValueType> infer(const Inference& i, const Affine& affine) {

@@ -1,4 +1,4 @@
-// Inside of shape inference: what infer.cc and infer_movement.cc share. Others
+// Inside of shape inference: what infer*.cc share. Others
 // use infer() of edit.h.
 #ifndef QRT_CONVERTER_IR_INFER_H_
 #define QRT_CONVERTER_IR_INFER_H_
@@ -44,6 +44,9 @@ struct Inference {
 
 // ---- what several operators check --------------------------------------------------------------
 
+// Marks the axes named, each once, negative ones counted from the end of `rank`.
+Result<std::vector<bool>> mark_axes(const Inference&, const std::vector<int32_t>& axes,
+                                    size_t rank);
 // The input holds floats, and at least one.
 Result<void> need_float(const Inference&, size_t input);
 // The input is a vector of `length` floats; `what` names it in the message.
@@ -101,6 +104,10 @@ Result<ValueType> infer(const Inference&, const Resize&);
 Result<ValueType> infer(const Inference&, const Tile&);
 Result<ValueType> infer(const Inference&, const MatMul&);
 Result<ValueType> infer(const Inference&, const ConvTranspose&);
+Result<ValueType> infer(const Inference&, const Select&);
+Result<ValueType> infer(const Inference&, const Reduce&);
+Result<ValueType> infer(const Inference&, const ArgReduce&);
+Result<ValueType> infer(const Inference&, const TopK&);
 
 }  // namespace qrt::ir::detail
 

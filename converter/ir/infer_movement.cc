@@ -8,9 +8,7 @@
 #include "schema/layout.h"
 
 namespace qrt::ir::detail {
-namespace {
 
-// Marks the axes named, each once, negative ones counted from the end of `rank`.
 Result<std::vector<bool>> mark_axes(const Inference& i, const std::vector<int32_t>& axes,
                                     size_t rank) {
   std::vector<bool> marked(rank);
@@ -24,8 +22,6 @@ Result<std::vector<bool>> mark_axes(const Inference& i, const std::vector<int32_
   return marked;
 }
 
-}  // namespace
-
 Result<ValueType> infer(const Inference& i, const Concat& concat) {
   QRT_CHECK_OK(i.at_least(1));
   const Value& first = i.in(0);
@@ -37,8 +33,8 @@ Result<ValueType> infer(const Inference& i, const Concat& concat) {
     const Value& x = i.in(k);
     std::vector<int64_t> expected = first.shape;
     if (x.shape.size() == expected.size()) expected[*axis] = x.shape[*axis];
-    if (x.shape != expected || x.batched != first.batched ||
-        is_float(x.type) != is_float(first.type)) {
+    const bool one_type = x.type == first.type || (is_float(x.type) && is_float(first.type));
+    if (x.shape != expected || x.batched != first.batched || !one_type) {
       return i.error(550, "input ", x.name, " has shape ", shape_text(x.shape, x.batched), " of ",
                      name_of(x.type), "; it does not continue ",
                      shape_text(first.shape, first.batched), " of ", name_of(first.type),
@@ -119,16 +115,6 @@ Result<ValueType> infer(const Inference& i, const Gather& gather) {
   result.shape.insert(result.shape.begin() + static_cast<int64_t>(*axis), indices.shape.begin(),
                       indices.shape.end());
   return result;
-}
-
-Result<ValueType> infer(const Inference& i, const Cast& cast) {
-  QRT_CHECK_OK(i.arity(1));
-  const auto type = element_type_of_onnx(cast.to);
-  if (!type) {
-    return i.error(553, "casts to the ONNX data type ", cast.to,
-                   "; known are the float, integer and bool types");
-  }
-  return ValueType{*type, i.in(0).shape, i.in(0).batched};
 }
 
 Result<ValueType> infer(const Inference& i, const Identity&) {

@@ -10,6 +10,8 @@
 #include <variant>
 #include <vector>
 
+#include "converter/ir/ops_elementwise.h"
+
 namespace qrt::ir {
 
 // y = clamp(x): fused activation. Limits may be infinite.
@@ -51,34 +53,30 @@ struct Pool2d {
   int32_t power = 2;  // of the mode lp: (sum of |x|^power)^(1/power)
   Layout layout = Layout::nchw;
 };
+// add to fmod: both inputs and the result of one type, f32, i32 or i64; comparisons give bool;
+// logical_*: bool. The clamp is for f32 results. mod takes the sign of the divisor (integers), fmod
+// that of the dividend.
 struct Binary {
-  enum class Op { add, sub, mul, div, max, min } op = Op::add;
-  Clamp clamp = kNoClamp;
-};
-struct Unary {  // the names and meanings of schema/qrt.fbs UnaryOp
   enum class Op {
-    clamp,
-    leaky_relu,
-    elu,
-    sigmoid,
-    hard_sigmoid,
-    tanh,
-    hard_swish,
-    exp,
-    log,
-    sqrt,
-    abs,
-    neg,
-    erf,
-    softplus,
-    selu,
-    reciprocal,
-    floor,
-    ceil,
-    gelu,
-    silu
-  } op = Op::clamp;
-  float alpha = 0, beta = 0;
+    add,
+    sub,
+    mul,
+    div,
+    max,
+    min,
+    pow,
+    mod,
+    fmod,
+    equal,
+    greater,
+    greater_equal,
+    less,
+    less_equal,
+    logical_and,
+    logical_or,
+    logical_xor
+  } op = Op::add;
+  Clamp clamp = kNoClamp;
 };
 // in: x, scale [C], bias [C]; channels on axis 1 (nchw, or rank 2) or on the last axis (nhwc).
 struct Affine {
@@ -148,9 +146,6 @@ struct Tile {
   std::vector<int64_t> repeats;
 };
 // Only inside the importer and the folding pass, never after it:
-struct Cast {
-  int32_t to = 1;
-};  // ONNX data type number
 struct Identity {};
 struct Shape {};
 struct Unsqueeze {
@@ -174,9 +169,10 @@ struct ConvTranspose {
   Clamp clamp = kNoClamp;
 };
 
-using Attr = std::variant<Conv2d, Linear, Pool2d, Binary, Unary, Affine, Softmax, Concat, Transpose,
-                          Reshape, Pad, Gather, Cast, Identity, Shape, Unsqueeze, Squeeze, Slice,
-                          BatchNorm, Resize, Tile, MatMul, ConvTranspose>;
+using Attr =
+    std::variant<Conv2d, Linear, Pool2d, Binary, Unary, Affine, Softmax, Concat, Transpose, Reshape,
+                 Pad, Gather, Cast, Identity, Shape, Unsqueeze, Squeeze, Slice, BatchNorm, Resize,
+                 Tile, MatMul, ConvTranspose, Select, Reduce, ArgReduce, TopK>;
 
 }  // namespace qrt::ir
 

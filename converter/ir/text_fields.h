@@ -20,11 +20,18 @@ inline constexpr const char* kCoordinates[] = {"half_pixel",           "pytorch_
                                                "tf_half_pixel_for_nn", "tf_crop_and_resize"};
 inline constexpr const char* kNearestModes[] = {"round_prefer_floor", "round_prefer_ceil", "floor",
                                                 "ceil"};
-inline constexpr const char* kBinaryOps[] = {"add", "sub", "mul", "div", "max", "min"};
+inline constexpr const char* kBinaryOps[] = {
+    "add",   "sub",     "mul",           "div",  "max",        "min", "pow", "mod", "fmod",
+    "equal", "greater", "greater_equal", "less", "less_equal", "and", "or",  "xor"};
+inline constexpr const char* kReduceModes[] = {
+    "sum", "mean", "max", "min", "prod", "l1", "l2", "sum_square", "log_sum", "log_sum_exp"};
 inline constexpr const char* kUnaryOps[] = {
-    "clamp", "leaky_relu", "elu",   "sigmoid", "hard_sigmoid", "tanh", "hard_swish",
-    "exp",   "log",        "sqrt",  "abs",     "neg",          "erf",  "softplus",
-    "selu",  "reciprocal", "floor", "ceil",    "gelu",         "silu"};
+    "clamp",  "leaky_relu", "elu",       "sigmoid", "hard_sigmoid", "tanh",     "hard_swish",
+    "exp",    "log",        "sqrt",      "abs",     "neg",          "erf",      "softplus",
+    "selu",   "reciprocal", "floor",     "ceil",    "gelu",         "silu",     "round",
+    "sign",   "sin",        "cos",       "tan",     "asin",         "acos",     "atan",
+    "sinh",   "cosh",       "asinh",     "acosh",   "atanh",        "softsign", "thresholded_relu",
+    "shrink", "celu",       "gelu_tanh", "not"};
 
 template <class V>
 void fields(V& v, Window2d& a) {
@@ -158,6 +165,29 @@ void fields(V& v, ConvTranspose& a) {
   v.field("bias", a.bias);
   v.field("residual", a.residual);
   v.field("clamp", a.clamp);
+}
+
+template <class V>
+void fields(V&, Select&) {}
+template <class V>
+void fields(V& v, Reduce& a) {
+  v.word("mode", a.mode, kReduceModes);
+  v.field("axes", a.axes);
+  v.field("keep_dims", a.keep_dims);
+}
+template <class V>
+void fields(V& v, ArgReduce& a) {
+  v.field("axis", a.axis);
+  v.field("smallest", a.smallest);
+  v.field("last", a.last);
+  v.field("keep_dims", a.keep_dims);
+}
+template <class V>
+void fields(V& v, TopK& a) {
+  v.field("axis", a.axis);
+  v.field("k", a.k);
+  v.field("smallest", a.smallest);
+  v.field("indices", a.indices);
 }
 
 }  // namespace qrt::ir::detail

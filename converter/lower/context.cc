@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "converter/base/text.h"
+#include "converter/ir/edit.h"
 #include "converter/lower/rules.h"
 #include "runtime/base/checked.h"
 #include "schema/layout.h"
@@ -34,12 +35,13 @@ Result<uint32_t> Context::tensor(ir::ValueId id) {
   int64_t& slot = tensor_of_[static_cast<size_t>(id)];
   if (slot >= 0) return static_cast<uint32_t>(slot);
   const ir::Value& v = value(id);
-  if (v.type != ir::ElementType::f32 && v.constant < 0)
+  if (v.type == ir::ElementType::f16 && v.constant < 0)
     return fail(604, "value ", v.name, " has element type ", ir::name_of(v.type),
                 "; the engine computes in f32: cast it outside the model");
 
   Tensor t;
   t.name = v.name;
+  t.type = ir::is_float(v.type) ? ir::ElementType::f32 : v.type;
   t.batched = v.batched;
   CheckedSize elements(1);
   for (int64_t d : v.shape) {
@@ -55,12 +57,12 @@ Result<uint32_t> Context::tensor(ir::ValueId id) {
                 " elements at most");
   if (v.constant >= 0) {
     const ir::Constant& c = g_.constants[static_cast<size_t>(v.constant)];
-    if (!is_plain(c))
-      return fail(604, "constant ", v.name, " is ", c.encoding ? "encoded" : ir::name_of(c.type),
-                  " but used as an operand; only weights of layers may be encoded and operands "
-                  "must be f32");
+    if (c.encoding != nullptr)
+      return fail(604, "constant ", v.name,
+                  " is encoded but used as an operand; only weights of layers may be encoded");
     t.is_constant = true;
     t.data = c.data;
+    t.ints = c.ints;
   }
   file_.tensors.push_back(std::move(t));
   slot = static_cast<int64_t>(file_.tensors.size() - 1);

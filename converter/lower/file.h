@@ -27,6 +27,11 @@ enum class Kind : uint8_t {
   transpose = 8,
   reshape = 9,
   pad = 10,
+  select = 11,
+  reduce = 12,
+  arg_reduce = 13,
+  top_k = 14,
+  cast = 15,
   slice = 16,
   resize = 17,
   gather = 18,
@@ -43,8 +48,10 @@ enum class InputOrder : uint8_t { linear = 0, cin_kh_kw = 1, kh_kw_cin = 2 };
 struct Tensor {
   std::string name;  // empty between operators: only what a user can name costs bytes
   std::vector<int32_t> dims;
+  ir::ElementType type = ir::ElementType::f32;
   bool batched = false, is_constant = false;
-  std::vector<float> data;  // of a constant
+  std::vector<float> data;    // of an f32 constant
+  std::vector<int64_t> ints;  // of one of another type
 };
 
 // A weight matrix [outputs][inputs]: dense floats in `order`, or an encoding of them.

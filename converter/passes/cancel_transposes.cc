@@ -21,7 +21,8 @@ using ir::Value;
 bool is_no_op(const Graph& g, const Node& n) {
   const Value &x = value_of(g, n.in[0]), &y = value_of(g, n.out[0]);
   if (std::holds_alternative<ir::Identity>(n.attr)) return true;
-  if (std::holds_alternative<ir::Cast>(n.attr)) return ir::is_float(x.type) && ir::is_float(y.type);
+  if (std::holds_alternative<ir::Cast>(n.attr))
+    return x.type == y.type || (ir::is_float(x.type) && ir::is_float(y.type));
   if (std::holds_alternative<Reshape>(n.attr)) return x.shape == y.shape && x.batched == y.batched;
   if (const auto* t = std::get_if<Transpose>(&n.attr))
     return std::is_sorted(t->perm.begin(), t->perm.end());

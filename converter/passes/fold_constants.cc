@@ -1,7 +1,8 @@
 // fold_constants: what depends on constants and known shapes alone becomes a
-// constant, computed by the interpreter. Afterwards none of Cast, Shape, Identity,
-// Unsqueeze and Squeeze is left: on activations the first two are refused, Identity
-// vanishes, Unsqueeze and Squeeze become Reshape.
+// constant, computed by the interpreter. Afterwards none of Shape, Identity,
+// Unsqueeze and Squeeze is left: on activations the first is refused, Identity
+// vanishes, Unsqueeze and Squeeze become Reshape. Casts vanish between floats; a cast
+// to f16 is one to f32, in which the engine computes.
 //
 // A folded value keeps its name, so that parameters are still found by name. An
 // encoded constant is never decoded on the way: it may be reshaped within its
@@ -54,8 +55,14 @@ class Folder {
     ir::Value& out = graph_.values[node.out[0]];
     if (is_one_of<ir::Shape>(node.attr)) return fold_shape(node);
     if (is_one_of<ir::Unsqueeze, ir::Squeeze>(node.attr)) node.attr = ir::Reshape{out.shape};
-    const bool same_type = is_one_of<ir::Cast>(node.attr) && ir::is_float(out.type) &&
-                           ir::is_float(graph_.values[node.in[0]].type);
+    const ir::ElementType from_type = graph_.values[node.in[0]].type;
+    const bool cast = is_one_of<ir::Cast>(node.attr);
+    if (cast && out.type == ir::ElementType::f16) {
+      node.attr = ir::Cast{1};
+      out.type = ir::ElementType::f32;
+    }
+    const bool same_type =
+        cast && (out.type == from_type || (ir::is_float(out.type) && ir::is_float(from_type)));
     if (!is_one_of<ir::Identity>(node.attr) && !same_type) return false;
     const bool from_input = graph_.values[node.in[0]].producer < 0;
     const bool to_output =
@@ -63,7 +70,7 @@ class Folder {
     const bool twice = std::count(graph_.outputs.begin(), graph_.outputs.end(), node.in[0]) > 0;
     if (to_output && (from_input || twice)) {  // the copy has a name of its own to keep
       node.attr = ir::Reshape{out.shape};
-      out.type = ir::ElementType::f32;
+      if (ir::is_float(out.type)) out.type = ir::ElementType::f32;
       return false;
     }
     ir::replace_uses(graph_, node.out[0], node.in[0]);
@@ -174,7 +181,7 @@ class Folder {
   Result<void> refuse_leftovers() const {
     std::string text;
     for (const ir::Node& node : graph_.nodes) {
-      if (!is_one_of<ir::Cast, ir::Shape>(node.attr)) continue;
+      if (!is_one_of<ir::Shape>(node.attr)) continue;
       const ir::Value& in = graph_.values[node.in[0]];
       text += cat(text.empty() ? "" : ", ", name_of(node.attr), " ", node.name, " ",
                   shape_text(in.shape, in.batched));

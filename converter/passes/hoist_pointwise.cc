@@ -82,13 +82,18 @@ class Hoist {
       v = before->in[0];
     }
     if (before == nullptr || chain.size() == 1) return;
-    if (affine == nullptr ? clamp_of(*before) == nullptr : !absorbs(*before, v, axis, any_axis))
-      return;
+    if (affine == nullptr ? !takes_clamp(*before) : !absorbs(*before, v, axis, any_axis)) return;
     if (affine != nullptr) {
       const size_t rank = value_of(g_, v).shape.size(), last = output_axis(*before, rank);
       std::get<ir::Affine>(n.attr).layout = last == 1 ? ir::Layout::nchw : ir::Layout::nhwc;
     }
     move_to_front(chain, v);
+  }
+
+  // Operators with a clamp of their own, and clamps, which become one.
+  static bool takes_clamp(Node& n) {
+    const auto* unary = std::get_if<ir::Unary>(&n.attr);
+    return clamp_of(n) != nullptr || (unary != nullptr && unary->op == ir::Unary::Op::clamp);
   }
 
   // Whether the layer takes an Affine over this axis of its output.

@@ -16,6 +16,8 @@ std::vector<int32_t> perm_to_first(size_t rank);
 
 // Row-major data of `shape` (rank >= 2) with its axis 1 moved to the end.
 std::vector<float> channels_last(const std::vector<float>& data, const std::vector<int64_t>& shape);
+std::vector<int64_t> channels_last(const std::vector<int64_t>& data,
+                                   const std::vector<int64_t>& shape);
 
 }  // namespace qrt::passes
 

@@ -40,8 +40,9 @@ bool single_axis(const std::vector<int64_t>& shape, size_t rank, std::optional<s
 
 std::optional<Candidate> candidate(const Graph& g, const Node& n) {
   const auto* b = std::get_if<Binary>(&n.attr);
-  if (b == nullptr || n.out.empty() || b->op == Binary::Op::max || b->op == Binary::Op::min)
-    return {};
+  const bool linear = b != nullptr && (b->op == Binary::Op::add || b->op == Binary::Op::sub ||
+                                       b->op == Binary::Op::mul || b->op == Binary::Op::div);
+  if (!linear || n.out.empty()) return {};
   Candidate c;
   c.constant_first = floats_of(g, n.in[0]) != nullptr;
   c.constant = n.in[c.constant_first ? 0 : 1];

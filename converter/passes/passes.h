@@ -15,6 +15,7 @@ Result<void> fold_constants(ir::Graph&);       // nodes of constants alone
 Result<void> infer_shapes(ir::Graph&);         // every value gets its shape and `batched`
 Result<void> lower_batch_norm(ir::Graph&);     // four constants to the two of Affine
 Result<void> hoist_pointwise(ir::Graph&);      // batch norms and clamps in front of moves
+Result<void> fuse_gates(ir::Graph&);           // gelu, silu, hard_swish written out
 Result<void> merge_affine(ir::Graph&);         // Mul/Add/Sub/Div by constants to Affine
 Result<void> fuse_batch_norm(ir::Graph&);      // Affine into the layer's scale and bias
 Result<void> fuse_activation(ir::Graph&);      // clamps into the operator before them

@@ -15,6 +15,7 @@ constexpr ir::Pass kPrepare[] = {
     {"lower_batch_norm", lower_batch_norm},    // to Affine
     {"cancel_transposes", cancel_transposes},  // Identity and Dropout leave such nodes
     {"hoist_pointwise", hoist_pointwise},      // signals and volumes: next to their layer
+    {"fuse_gates", fuse_gates},                // gelu, silu, hard_swish written out
     {"merge_affine", merge_affine},            // batch norm written out, separate biases
     {"fuse_batch_norm", fuse_batch_norm},
     {"fuse_activation", fuse_activation},  // also into Add, for the next line

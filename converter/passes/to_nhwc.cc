@@ -1,9 +1,10 @@
 // Images channels-last. Convolutions, pools and per-channel affines ask for
 // their input channels-last and give their result so; operators that do not
-// care (elementwise, concat, softmax, pad, slice, tile, resize, gather) follow as soon as one input
-// is channels-last; everything else, and the graph's own inputs and outputs, keeps the layout of
-// the source. A transpose appears only where the two meet, once per value and direction. Works for
-// any rank >= 3: axis 1 moves to the end.
+// care (elementwise, concat, softmax, pad, slice, tile, resize, gather, reductions)
+// follow as soon as one input is channels-last; everything else, and the graph's own
+// inputs and outputs, keeps the layout of the source. A transpose appears only where
+// the two meet, once per value and direction. Works for any rank >= 3: axis 1 moves to
+// the end.
 #include <utility>
 #include <vector>
 
@@ -88,9 +89,16 @@ class Rewriter {
   // The channels-last twin of a value.
   ValueId last(ValueId v) {
     if (twin(v) >= 0) return twin(v);
-    if (const auto* data = floats_of(g_, v)) {
-      const std::vector<float> moved = channels_last(*data, value_of(g_, v).shape);
-      set_floats(g_, new_twin(v), moved);
+    if (const ir::Constant* constant = ir::constant_of(g_, v); constant && !constant->encoding) {
+      ir::Constant moved = *constant;
+      const std::vector<int64_t> shape = value_of(g_, v).shape;
+      moved.data = channels_last(moved.data, shape);
+      moved.ints = channels_last(moved.ints, shape);
+      if (ir::is_float(moved.type)) moved.type = ir::ElementType::f32;
+      Value& value = g_.values[static_cast<size_t>(new_twin(v))];
+      value.type = moved.type;
+      value.constant = static_cast<int32_t>(g_.constants.size());
+      g_.constants.push_back(std::move(moved));
       return twin(v);
     }
     const ValueId t = new_twin(v);
@@ -121,11 +129,13 @@ class Rewriter {
     if (const auto* p = std::get_if<ir::Pool2d>(&n.attr)) return p->layout == Layout::nchw;
     if (const auto* a = std::get_if<ir::Affine>(&n.attr))
       return a->layout == Layout::nchw && rank(n.in[0]) >= 3;
+    if (reduces(n)) return rank(n.in[0]) >= 3 && twin(n.in[0]) >= 0 && !drops_first(n);
     const bool follows =
         std::holds_alternative<ir::Unary>(n.attr) || std::holds_alternative<ir::Binary>(n.attr) ||
         std::holds_alternative<ir::Concat>(n.attr) || std::holds_alternative<ir::Softmax>(n.attr) ||
         std::holds_alternative<ir::Pad>(n.attr) || std::holds_alternative<ir::Slice>(n.attr) ||
-        std::holds_alternative<ir::Resize>(n.attr) || std::holds_alternative<ir::Tile>(n.attr);
+        std::holds_alternative<ir::Resize>(n.attr) || std::holds_alternative<ir::Tile>(n.attr) ||
+        std::holds_alternative<ir::Cast>(n.attr) || std::holds_alternative<ir::Select>(n.attr);
     const size_t r = rank(n.out[0]);
     if (std::holds_alternative<ir::Gather>(n.attr)) return gathers_last(n);
     if (!follows || r < 3) return false;
@@ -134,7 +144,8 @@ class Rewriter {
       any = any || (value_of(g_, v).constant < 0 && rank(v) == r && twin(v) >= 0);
       // The batch of a shorter operand would stand beside another axis than the result's.
       if (rank(v) < r && value_of(g_, v).batched) return false;
-      if (value_of(g_, v).constant >= 0 && floats_of(g_, v) == nullptr) return false;
+      const ir::Constant* constant = ir::constant_of(g_, v);
+      if (constant != nullptr && constant->encoding) return false;
     }
     return any;
   }
@@ -146,7 +157,47 @@ class Rewriter {
            twin(n.in[0]) >= 0;
   }
 
+  // ---- reductions and rankings along axes ----
+
+  static bool reduces(const Node& n) {
+    return std::holds_alternative<ir::Reduce>(n.attr) ||
+           std::holds_alternative<ir::ArgReduce>(n.attr) ||
+           std::holds_alternative<ir::TopK>(n.attr);
+  }
+
+  // Which axes of the input the output lacks.
+  std::vector<bool> dropped(const Node& n) const {
+    const size_t r = rank(n.in[0]);
+    if (const auto* a = std::get_if<ir::Reduce>(&n.attr))
+      return a->keep_dims ? std::vector<bool>(r) : ir::axis_set(a->axes, r);
+    if (const auto* a = std::get_if<ir::ArgReduce>(&n.attr))
+      return a->keep_dims ? std::vector<bool>(r) : ir::axis_set({a->axis}, r);
+    return std::vector<bool>(r);
+  }
+
+  // Without axis 0 the channels would stand where no layout expects them.
+  bool drops_first(const Node& n) const { return dropped(n)[0]; }
+
+  // Left without channels, or with nothing beside them, the axes stand in the source's order.
+  void reduce_last(Node& n) {
+    const size_t r = rank(n.in[0]);
+    const bool same_order = dropped(n)[1] || rank(n.out[0]) < 3;
+    const auto moved = [r](int32_t a) {
+      return perm_to_first(r)[static_cast<size_t>(a < 0 ? a + static_cast<int32_t>(r) : a)];
+    };
+    n.in[0] = last(n.in[0]);
+    if (auto* a = std::get_if<ir::Reduce>(&n.attr))
+      for (int32_t& axis : a->axes) axis = moved(axis);
+    if (auto* a = std::get_if<ir::ArgReduce>(&n.attr)) a->axis = moved(a->axis);
+    if (auto* a = std::get_if<ir::TopK>(&n.attr)) a->axis = moved(a->axis);
+    if (same_order) return;
+    const ValueId y = n.out[0];
+    n.out[0] = new_twin(y);
+    here_[static_cast<size_t>(y)] = false;
+  }
+
   void make_last(Node& n) {
+    if (reduces(n)) return reduce_last(n);
     const size_t r = rank(n.out[0]);
     const auto axis = [&](int32_t a) {
       if (a < 0) a += static_cast<int32_t>(r);

@@ -89,6 +89,8 @@ constexpr Field kResizeFields[] = {{fb::Resize::VT_SIZE, Refers::bytes4, nullptr
 constexpr Type kResize = type_of(kResizeFields);
 constexpr Field kTileFields[] = {{fb::Tile::VT_REPEATS, Refers::bytes4, nullptr}};
 constexpr Type kTile = type_of(kTileFields);
+constexpr Field kReduceFields[] = {{fb::Reduce::VT_AXES, Refers::bytes4, nullptr}};
+constexpr Type kReduce = type_of(kReduceFields);
 constexpr Field kOperatorFields[] = {
     {fb::Operator::VT_NAME, Refers::text, nullptr},
     {fb::Operator::VT_INPUTS, Refers::bytes4, nullptr},
@@ -107,7 +109,10 @@ constexpr Field kOperatorFields[] = {
     {fb::Operator::VT_RESIZE, Refers::table, &kResize},
     {fb::Operator::VT_GATHER, Refers::table, &kLeaf},
     {fb::Operator::VT_TILE, Refers::table, &kTile},
-    {fb::Operator::VT_CONV_TRANSPOSE, Refers::table, &kConvTranspose}};
+    {fb::Operator::VT_CONV_TRANSPOSE, Refers::table, &kConvTranspose},
+    {fb::Operator::VT_REDUCE, Refers::table, &kReduce},
+    {fb::Operator::VT_ARG_REDUCE, Refers::table, &kLeaf},
+    {fb::Operator::VT_TOP_K, Refers::table, &kLeaf}};
 constexpr Type kOperator = type_of(kOperatorFields);
 constexpr Field kPreprocessFields[] = {{fb::Preprocess::VT_MEAN, Refers::bytes4, nullptr},
                                        {fb::Preprocess::VT_STD, Refers::bytes4, nullptr}};

@@ -36,6 +36,9 @@ static_assert(same(Coordinates::tf_crop_and_resize, fb::Coordinates::MAX));
 static_assert(same(NearestMode::ceil, fb::NearestMode::MAX));
 static_assert(same(OpKind::matmul, fb::OpKind::matmul));
 static_assert(same(OpKind::conv_transpose, fb::OpKind::conv_transpose));
+static_assert(same(OpKind::select, fb::OpKind::select) && same(OpKind::cast, fb::OpKind::cast));
+static_assert(same(OpKind::reduce, fb::OpKind::reduce) && same(OpKind::top_k, fb::OpKind::top_k));
+static_assert(same(ReduceMode::log_sum_exp, fb::ReduceMode::MAX));
 static_assert(same(Encoding::bit_planes, fb::Encoding::MAX));
 static_assert(same(Numerics::exact, fb::Numerics::MAX));
 static_assert(same(InputOrder::kh_kw_cin, fb::InputOrder::MAX));
@@ -43,8 +46,10 @@ static_assert(same(ScaleAxis::group, fb::ScaleAxis::MAX));
 static_assert(same(PlanePacking::ternary5, fb::PlanePacking::MAX));
 static_assert(same(Activation::clamp, fb::Activation::MAX));
 static_assert(same(PoolMode::lp, fb::PoolMode::MAX));
-static_assert(same(BinaryOp::min, fb::BinaryOp::MAX));
-static_assert(same(UnaryOp::silu, fb::UnaryOp::MAX) && same(UnaryOp::erf, fb::UnaryOp::erf));
+static_assert(same(BinaryOp::logical_xor, fb::BinaryOp::MAX));
+static_assert(same(BinaryOp::equal, fb::BinaryOp::equal) && same(BinaryOp::mod, fb::BinaryOp::mod));
+static_assert(same(UnaryOp::logical_not, fb::UnaryOp::MAX) && same(UnaryOp::erf, fb::UnaryOp::erf));
+static_assert(same(UnaryOp::silu, fb::UnaryOp::silu) && same(UnaryOp::atanh, fb::UnaryOp::atanh));
 static_assert(same(PadMode::edge, fb::PadMode::MAX));
 static_assert(same(Channels::gray, fb::Channels::MAX));
 
@@ -178,6 +183,16 @@ const char* name_of(OpKind kind) {
       return "matmul";
     case OpKind::conv_transpose:
       return "conv_transpose";
+    case OpKind::select:
+      return "select";
+    case OpKind::reduce:
+      return "reduce";
+    case OpKind::arg_reduce:
+      return "arg_reduce";
+    case OpKind::top_k:
+      return "top_k";
+    case OpKind::cast:
+      return "cast";
   }
   return "unknown";
 }

@@ -1,5 +1,7 @@
 // Options tables of operators that are read outside of nodes.cc: the ones that cut,
 // repeat, pick and resize. All indices of the node are in range already.
+// Options tables of operators that are read outside of nodes.cc. All indices of the
+// node are in range already.
 #ifndef QRT_RUNTIME_MODEL_NODE_OPTIONS_H_
 #define QRT_RUNTIME_MODEL_NODE_OPTIONS_H_
 
@@ -18,6 +20,10 @@ Status read_options(Reader&, const fb::Slice&, const Node&, SliceAttr&);
 Status read_options(Reader&, const fb::Resize&, const Node&, ResizeAttr&);
 Status read_options(Reader&, const fb::Gather&, const Node&, GatherAttr&);
 Status read_options(Reader&, const fb::Tile&, const Node&, TileAttr&);
+// node_reductions.cc
+Status read_options(Reader&, const fb::Reduce&, const Node&, ReduceAttr&);
+Status read_options(Reader&, const fb::ArgReduce&, const Node&, ArgReduceAttr&);
+Status read_options(Reader&, const fb::TopK&, const Node&, TopKAttr&);
 
 }  // namespace qrt
 

@@ -248,6 +248,9 @@ Status check_tables(const fb::Operator& o) {
       {OpKind::gather, o.gather()},
       {OpKind::tile, o.tile()},
       {OpKind::conv_transpose, o.conv_transpose()},
+      {OpKind::reduce, o.reduce()},
+      {OpKind::arg_reduce, o.arg_reduce()},
+      {OpKind::top_k, o.top_k()},
   };
   for (const auto& row : rows) {
     QRT_REQUIRE(row.table == nullptr || static_cast<int>(row.kind) == static_cast<int>(o.kind()),
@@ -299,11 +302,21 @@ Status read_attrs(Reader& r, const fb::Operator& o, Node& node) {
       return read_attr(r, o.tile(), node, &node.tile);
     case OpKind::conv_transpose:
       return read_attr(r, o.conv_transpose(), node, &node.conv_transpose);
+    case OpKind::reduce:
+      return read_attr(r, o.reduce(), node, &node.reduce);
+    case OpKind::arg_reduce:
+      return read_attr(r, o.arg_reduce(), node, &node.arg_reduce);
+    case OpKind::top_k:
+      return read_attr(r, o.top_k(), node, &node.top_k);
     case OpKind::reshape:
     case OpKind::matmul:
+    case OpKind::select:
+    case OpKind::cast:
       return {};
   }
-  return {};
+  // A number between two kinds: the format has gaps.
+  return Status(kBadModel, 110, "the operator's kind is unknown")
+      .values(static_cast<int64_t>(node.kind), 0);
 }
 
 bool may_have_residual(OpKind kind) {
@@ -319,6 +332,7 @@ Status read_node(Reader& r, const fb::Operator& o, Node& node) {
   if (node.kind == OpKind::concat) most = kMaxArity;
   if (node.kind == OpKind::binary || node.kind == OpKind::gather || node.kind == OpKind::matmul)
     least = most = 2;
+  if (node.kind == OpKind::select) least = most = 3;
   if (may_have_residual(node.kind)) most = 2;
   QRT_TRY(read_indices(r, *o.inputs(), least, most, "the number of inputs is out of range",
                        &node.inputs));

@@ -185,6 +185,23 @@ Status gather_out(const LongShape& in, const LongShape& indices, int axis, LongS
   return {};
 }
 
+Status select_out(const Model& m, const Node& node, int64_t batch, LongShape* out) {
+  LongShape both;
+  QRT_TRY(broadcast(at_batch(m.tensors[node.inputs[1]], batch),
+                    at_batch(m.tensors[node.inputs[2]], batch), &both));
+  return broadcast(at_batch(m.tensors[node.inputs[0]], batch), both, out);
+}
+
+// `in` without the axes that `gone` marks, or with 1 in their place.
+template <class Gone>
+void without(const LongShape& in, const Gone& gone, bool keep_dims, LongShape* out) {
+  out->rank = 0;
+  for (int i = 0; i < in.rank; ++i) {
+    if (!gone(i)) out->dim[out->rank++] = in.dim[i];
+    if (gone(i) && keep_dims) out->dim[out->rank++] = 1;
+  }
+}
+
 Status output_shape(const Model& m, const Node& node, int64_t batch, LongShape* out) {
   const LongShape in = at_batch(m.tensors[node.inputs[0]], batch);
   *out = in;
@@ -202,7 +219,21 @@ Status output_shape(const Model& m, const Node& node, int64_t batch, LongShape* 
     case OpKind::binary:
       return broadcast(in, at_batch(m.tensors[node.inputs[1]], batch), out);
     case OpKind::unary:
+    case OpKind::cast:
     case OpKind::softmax:
+      return {};
+    case OpKind::select:
+      return select_out(m, node, batch, out);
+    case OpKind::reduce:
+      without(
+          in, [&](int i) { return node.reduce->axis[i]; }, node.reduce->keep_dims, out);
+      return {};
+    case OpKind::arg_reduce:
+      without(
+          in, [&](int i) { return i == node.arg_reduce->axis; }, node.arg_reduce->keep_dims, out);
+      return {};
+    case OpKind::top_k:
+      out->dim[node.top_k->axis] = node.top_k->k;
       return {};
     case OpKind::affine:
       if (in.rank < 1) return need_rank(in, 2);
@@ -237,24 +268,82 @@ Status output_shape(const Model& m, const Node& node, int64_t batch, LongShape* 
   return {};
 }
 
-// Arithmetic is in f32; what only moves elements takes any type.
+bool is_wide(DType t) {
+  return t == DType::f32 || t == DType::i32 || t == DType::i64;
+}
+
+Status need_types(bool good, const char* what) {
+  return good ? Status() : Status(kBad, 181, what);
+}
+
+// What each kind computes on; `in` is the type of all inputs but a select's condition
+// and a gather's indices.
 Status check_types(const Model& m, const Node& node) {
   const DType out = m.tensors[node.outputs[0]].dtype;
-  const bool moves = node.kind == OpKind::concat || node.kind == OpKind::transpose ||
-                     node.kind == OpKind::reshape || node.kind == OpKind::pad ||
-                     node.kind == OpKind::slice || node.kind == OpKind::gather ||
-                     node.kind == OpKind::tile;
-  for (size_t i = 0; i < node.inputs.size(); ++i) {
-    const DType in = m.tensors[node.inputs[i]].dtype;
-    if (node.kind == OpKind::gather && i == 1) {
-      QRT_REQUIRE(in == DType::i32 || in == DType::i64, kBad, 181,
-                  "the indices of a gather are neither i32 nor i64");
-      continue;
+  const DType first = m.tensors[node.inputs[0]].dtype;
+  const DType in = m.tensors[node.inputs[node.kind == OpKind::select ? 1 : 0]].dtype;
+  const size_t alike = node.kind == OpKind::gather ? 1 : node.inputs.size();
+  for (size_t i = node.kind == OpKind::select ? 1 : 0; i < alike; ++i)
+    QRT_TRY(need_types(m.tensors[node.inputs[i]].dtype == in,
+                       "the operator's inputs differ in element type"));
+  constexpr const char* kOutput = "the operator's output has another element type than it gives";
+  switch (node.kind) {
+    case OpKind::concat:
+    case OpKind::transpose:
+    case OpKind::reshape:
+    case OpKind::pad:
+    case OpKind::slice:
+    case OpKind::tile:
+      return need_types(out == in, kOutput);
+    case OpKind::gather: {
+      const DType indices = m.tensors[node.inputs[1]].dtype;
+      QRT_TRY(need_types(indices == DType::i32 || indices == DType::i64,
+                         "the indices of a gather are neither i32 nor i64"));
+      return need_types(out == in, kOutput);
     }
-    QRT_REQUIRE(in == out, kBad, 181, "the operator's inputs and output differ in element type");
+    case OpKind::select:
+      QRT_TRY(need_types(first == DType::boolean, "a select's condition is not bool"));
+      return need_types(out == in && in != DType::f16, kOutput);
+    case OpKind::cast:
+      return need_types(in != DType::f16 && out != DType::f16, "a cast from or to f16");
+    case OpKind::arg_reduce:
+      QRT_TRY(need_types(is_wide(in), "the operator takes f32, i32 and i64 only"));
+      return need_types(out == DType::i64, kOutput);
+    case OpKind::top_k:
+      QRT_TRY(need_types(is_wide(in), "the operator takes f32, i32 and i64 only"));
+      return need_types(out == (node.top_k->indices ? DType::i64 : in), kOutput);
+    case OpKind::reduce: {
+      const ReduceMode mode = node.reduce->mode;
+      const bool whole = mode != ReduceMode::mean && mode != ReduceMode::l2 &&
+                         mode != ReduceMode::log_sum && mode != ReduceMode::log_sum_exp;
+      QRT_TRY(need_types(in == DType::f32 || (whole && is_wide(in)),
+                         "the reduction does not take this element type"));
+      return need_types(out == in, kOutput);
+    }
+    case OpKind::unary: {
+      const UnaryOp op = node.unary->op;
+      const bool signs = op == UnaryOp::abs || op == UnaryOp::neg || op == UnaryOp::sign;
+      const bool good = op == UnaryOp::logical_not ? in == DType::boolean
+                                                   : in == DType::f32 || (signs && is_wide(in));
+      QRT_TRY(need_types(good, "the function does not take this element type"));
+      return need_types(out == in, kOutput);
+    }
+    case OpKind::binary: {
+      const BinaryOp op = node.binary->op;
+      const bool whole_only = op == BinaryOp::mod;
+      const bool good = is_logical(op) ? in == DType::boolean
+                                       : (is_wide(in) && !(whole_only && in == DType::f32)) ||
+                                             (op == BinaryOp::equal && in == DType::boolean);
+      QRT_TRY(need_types(good, "the operation does not take this element type"));
+      const bool gives_bool = is_logical(op) || compares(op);
+      QRT_TRY(need_types(out == (gives_bool ? DType::boolean : in), kOutput));
+      return need_types(out == DType::f32 || node.binary->clamp.activation == Activation::none,
+                        "a clamp on a result that is not f32");
+    }
+    default:
+      QRT_TRY(need_types(in == DType::f32, "the operator computes in f32 only"));
+      return need_types(out == DType::f32, kOutput);
   }
-  QRT_REQUIRE(moves || out == DType::f32, kBad, 181, "the operator computes in f32 only");
-  return {};
 }
 
 }  // namespace

@@ -281,6 +281,33 @@ TEST_CASE("a resize keeps all its numbers") {
   CHECK(a.roi_end[2] == 0.75f);
 }
 
+TEST_CASE("integers and bool: constants, golden values") {
+  const ir::Graph g = graph_of(
+      "graph g\ninput %x : i64[1,3]\nconst %k : i64[3] = {1, -2, 1099511627776}\n"
+      "const %m : boolean[3] = {1, 0, 1}\nnode less = binary(%x, %k) {op=less} -> %a\n"
+      "node both = binary(%a, %m) {op=and} -> %b\n"
+      "node which = cast(%b) {to=6} -> %y\noutput %y\n");
+  emit::FileInfo info;
+  info.golden = emit::Golden{{{0, 5, 7}}, {{1, 0, 1}}, 0};
+  const Opened f(emitted(g, info));
+  const Model& m = f.model;
+  int64_t k[3];
+  for (const TensorInfo& t : m.tensors)
+    if (t.is_constant && t.dtype == DType::i64) std::memcpy(k, t.constant.data(), sizeof k);
+  CHECK(k[0] == 1);
+  CHECK(k[1] == -2);
+  CHECK(k[2] == int64_t{1} << 40);
+  CHECK(m.tensors[m.outputs[0].tensor].dtype == DType::i32);
+  REQUIRE(m.golden_inputs[0].size() == 24);
+  REQUIRE(m.golden_outputs[0].size() == 12);
+  CHECK(m.golden_inputs[0][8] == 5);
+  CHECK(m.golden_outputs[0][8] == 1);
+  info.golden->inputs[0][1] = 0.5f;
+  auto half = emit::emit(g, info);
+  REQUIRE(!half.ok());
+  CHECK(half.error().id == 608);
+}
+
 TEST_CASE("lower refuses what the file cannot hold") {
   CHECK(lower_error("graph g\ninput %x : f32[N,2]\nnode size = shape(%x) -> %y\noutput %y\n") ==
         600);
@@ -290,8 +317,12 @@ TEST_CASE("lower refuses what the file cannot hold") {
   CHECK(lower_error(nchw) == 601);
   CHECK(lower_error("graph g\ninput %x : f32[N,2]\ninput %w : f32[2,2]\n"
                     "node fc = linear(%x, %w) -> %y\noutput %y\n") == 602);
-  CHECK(lower_error("graph g\ninput %x : i64[N,2]\n"
+  CHECK(lower_error("graph g\ninput %x : f16[N,2]\n"
                     "node r = reshape(%x) {dims=[1,2]} -> %y\noutput %y\n") == 604);
+  CHECK(lower_error("graph g\ninput %x : u8[N,2]\n"
+                    "node a = binary(%x, %x) -> %y\noutput %y\n") == 604);
+  CHECK(lower_error("graph g\ninput %x : f32[N,2]\n"
+                    "node c = cast(%x) {to=5} -> %y\noutput %y\n") == 604);
   CHECK(lower_error("graph g\ninput %x : f32[N,2]\noutput %x\n") == 605);
 }
 

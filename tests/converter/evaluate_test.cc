@@ -7,6 +7,7 @@
 
 #include "converter/eval/evaluate.h"
 #include "converter/ir/edit.h"
+#include "converter/passes/passes.h"
 #include "tests/support/real_data.h"
 
 namespace qrt {
@@ -294,21 +295,36 @@ TEST_CASE("inputs that do not match and impossible integers are refused") {
   }
   CHECK(eval::evaluate(graph, {}).error().id == 560);
 
-  const char* const integers[] = {"gather(%x, %i)", "binary(%i, %zero) {op=div}",
-                                  "binary(%big, %big) {op=mul}", "unary(%i) {op=exp}"};
   const Tensor x = floats({2}, {1, 2});
-  for (const char* node : integers) {
-    const ir::Graph bad = graph_of(
-        "input %x: f32[2]\nconst %i: i64[1] = {2}\nconst %zero: i64[1] = {0}\n"
+  const ir::Graph bad = graph_of(
+      "input %x: f32[2]\nconst %i: i64[1] = {2}\nnode n = gather(%x, %i) -> %y\noutput %y\n");
+  auto y = eval::evaluate(bad, {&x, 1});
+  REQUIRE(!y.ok());
+  CHECK(y.error().id == 562);
+}
+
+TEST_CASE("integers wrap and saturate in data, and are refused in constants") {
+  struct {
+    const char* node;
+    int64_t want;
+  } const rows[] = {{"binary(%i, %zero) {op=div}", 0},
+                    {"binary(%i, %zero) {op=mod}", 0},
+                    {"binary(%big, %big) {op=add}", -446744073709551616},
+                    {"cast(%huge) {to=7}", INT64_MAX},
+                    {"cast(%huge) {to=6}", INT32_MAX}};
+  for (const auto& row : rows) {
+    const std::string text =
+        "const %i: i64[1] = {2}\nconst %zero: i64[1] = {0}\nconst %huge: f32[1] = {1e30}\n"
         "const %big: i64[1] = {9000000000000000000}\nnode n = " +
-        std::string(node) + " -> %y\noutput %y\n");
-    auto y = eval::evaluate(bad, {&x, 1});
-    REQUIRE_MESSAGE(!y.ok(), node);
-    CHECK(y.error().id == 562);
+        std::string(row.node) + " -> %y\noutput %y\n";
+    ir::Graph graph = graph_of(text);
+    auto y = eval::evaluate(graph, {});
+    REQUIRE_MESSAGE(y.ok(), row.node);
+    CHECK((*y)[0].ints == std::vector<int64_t>{row.want});
+    auto folded = passes::fold_constants(graph);
+    REQUIRE(!folded.ok());
+    CHECK(folded.error().id == 562);
   }
-  const ir::Graph cast = graph_of("input %x: f32[2]\nnode n = cast(%x) {to=7} -> %y\noutput %y\n");
-  const Tensor huge = floats({2}, {1e30f, 0});
-  CHECK(eval::evaluate(cast, {&huge, 1}).error().id == 562);
 }
 
 }  // namespace

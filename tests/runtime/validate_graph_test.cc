@@ -22,7 +22,7 @@ uint32_t add_input(FullModel& f, const std::vector<int32_t>& dims, fb::DType dty
 TEST_CASE("operators: kind, options, arity, indices") {
   check_mutations({
       {"name", [](FullModel& f) { f.op(0).name = "a\tb"; }, 109},
-      {"kind 11", [](FullModel& f) { f.op(0).kind = static_cast<fb::OpKind>(11); }, 110},
+      {"kind 20", [](FullModel& f) { f.op(0).kind = static_cast<fb::OpKind>(20); }, 110},
       {"kind beyond", [](FullModel& f) { f.op(0).kind = static_cast<fb::OpKind>(200); }, 110},
       {"other kind", [](FullModel& f) { f.op(f.reshape).kind = fb::OpKind::unary; }, 161},
       {"foreign options",
@@ -148,11 +148,11 @@ TEST_CASE("pools") {
 
 TEST_CASE("elementwise operators and moves") {
   check_mutations({
-      {"binary op", [](FullModel& f) { f.op(f.binary).binary->op = static_cast<fb::BinaryOp>(6); },
+      {"binary op", [](FullModel& f) { f.op(f.binary).binary->op = static_cast<fb::BinaryOp>(17); },
        110},
       {"binary clamp", [](FullModel& f) { f.op(f.binary).binary->min = kInf; }, 165},
       {"binary shapes", [](FullModel& f) { f.op(f.binary).inputs[1] = f.image; }, 182},
-      {"unary op", [](FullModel& f) { f.op(f.unary).unary->op = static_cast<fb::UnaryOp>(20); },
+      {"unary op", [](FullModel& f) { f.op(f.unary).unary->op = static_cast<fb::UnaryOp>(39); },
        110},
       {"alpha", [](FullModel& f) { f.op(f.unary).unary->alpha = kInf; }, 165},
       {"beta", [](FullModel& f) { f.op(f.unary).unary->beta = -kInf; }, 165},
@@ -289,7 +289,7 @@ TEST_CASE("elementwise operators and moves") {
          const uint32_t y = f.b.tensor("sum", {1, 2}, true, fb::DType::i32);
          f.b.op("add", fb::OpKind::binary, {x, x}, y).binary = std::make_unique<fb::BinaryT>();
        },
-       181},
+       0},
       {"integers that only move",
        [](FullModel& f) {
          const uint32_t x = add_input(f, {1, 2}, fb::DType::i32);
@@ -374,6 +374,116 @@ TEST_CASE("gathers and tiles") {
       {"repeats INT_MAX", [](FullModel& f) { f.op(f.tile).tile->repeats[1] = INT32_MAX; }, 184},
       {"repeats 2^24", [](FullModel& f) { f.op(f.tile).tile->repeats[1] = 1 << 24; }, 180},
       {"repeats of the batch", [](FullModel& f) { f.op(f.tile).tile->repeats[0] = 2; }, 180},
+  });
+}
+
+TEST_CASE("comparisons, choices, reductions and rankings") {
+  check_mutations({
+      {"compare gives f32",
+       [](FullModel& f) { f.tensor(f.op(f.compare).outputs[0]).dtype = fb::DType::f32; }, 181},
+      {"compare with a clamp",
+       [](FullModel& f) { f.op(f.compare).binary->activation = fb::Activation::clamp; }, 181},
+      {"logic on f32", [](FullModel& f) { f.op(f.compare).binary->op = fb::BinaryOp::logical_and; },
+       181},
+      {"mod of f32", [](FullModel& f) { f.op(f.binary).binary->op = fb::BinaryOp::mod; }, 181},
+      {"fmod of f32", [](FullModel& f) { f.op(f.binary).binary->op = fb::BinaryOp::fmod; }, 0},
+      {"not of f32", [](FullModel& f) { f.op(f.unary).unary->op = fb::UnaryOp::logical_not; }, 181},
+      {"select of two", [](FullModel& f) { f.op(f.select).inputs.pop_back(); }, 160},
+      {"select with options",
+       [](FullModel& f) { f.op(f.select).unary = std::make_unique<fb::UnaryT>(); }, 161},
+      {"condition in f32",
+       [](FullModel& f) { f.op(f.select).inputs[0] = f.op(f.select).inputs[1]; }, 181},
+      {"choice of two types",
+       [](FullModel& f) { f.op(f.select).inputs[2] = f.op(f.compare).outputs[0]; }, 181},
+      {"choice of another type",
+       [](FullModel& f) {
+         f.op(f.select).inputs[1] = f.op(f.select).inputs[2] = f.op(f.compare).outputs[0];
+       },
+       181},
+      {"choice of shapes that do not meet",
+       [](FullModel& f) { f.op(f.select).inputs[1] = f.image; }, 182},
+      {"select output",
+       [](FullModel& f) {
+         f.tensor(f.op(f.select).outputs[0]).dims = {1, 3, 1, 6};
+       },
+       180},
+      {"reduce without options", [](FullModel& f) { f.op(f.reduce).reduce.reset(); }, 161},
+      {"reduction",
+       [](FullModel& f) { f.op(f.reduce).reduce->mode = static_cast<fb::ReduceMode>(10); }, 110},
+      {"reduced axis 4",
+       [](FullModel& f) {
+         f.op(f.reduce).reduce->axes = {1, 4};
+       },
+       166},
+      {"reduced axis -1",
+       [](FullModel& f) {
+         f.op(f.reduce).reduce->axes = {1, -1};
+       },
+       166},
+      {"reduced axis INT_MIN",
+       [](FullModel& f) {
+         f.op(f.reduce).reduce->axes = {INT32_MIN, 2};
+       },
+       166},
+      {"reduced axis twice",
+       [](FullModel& f) {
+         f.op(f.reduce).reduce->axes = {2, 2};
+       },
+       166},
+      {"five axes",
+       [](FullModel& f) {
+         f.op(f.reduce).reduce->axes = {0, 1, 2, 3, 3};
+       },
+       166},
+      {"no axes", [](FullModel& f) { f.op(f.reduce).reduce->axes = {}; }, 180},
+      {"reduce keeps", [](FullModel& f) { f.op(f.reduce).reduce->keep_dims = true; }, 180},
+      {"reduce the batch",
+       [](FullModel& f) {
+         f.op(f.reduce).reduce->axes = {0, 1};
+       },
+       180},
+      {"mean of integers",
+       [](FullModel& f) {
+         const uint32_t x = add_input(f, {1, 2}, fb::DType::i32);
+         const uint32_t y = f.b.tensor("mean", {1}, true, fb::DType::i32);
+         f.b.op("mean", fb::OpKind::reduce, {x}, y).reduce = std::make_unique<fb::ReduceT>();
+         f.model().operators.back()->reduce->mode = fb::ReduceMode::mean;
+         f.model().operators.back()->reduce->axes = {1};
+       },
+       181},
+      {"sum of integers",
+       [](FullModel& f) {
+         const uint32_t x = add_input(f, {1, 2}, fb::DType::i32);
+         const uint32_t y = f.b.tensor("sum", {1}, true, fb::DType::i32);
+         f.b.op("sum", fb::OpKind::reduce, {x}, y).reduce = std::make_unique<fb::ReduceT>();
+         f.model().operators.back()->reduce->axes = {1};
+       },
+       0},
+      {"arg axis 4", [](FullModel& f) { f.op(f.arg_reduce).arg_reduce->axis = 4; }, 166},
+      {"arg axis", [](FullModel& f) { f.op(f.arg_reduce).arg_reduce->axis = 1; }, 180},
+      {"arg drops", [](FullModel& f) { f.op(f.arg_reduce).arg_reduce->keep_dims = false; }, 180},
+      {"arg smallest", [](FullModel& f) { f.op(f.arg_reduce).arg_reduce->smallest = true; }, 0},
+      {"arg last", [](FullModel& f) { f.op(f.arg_reduce).arg_reduce->last = true; }, 0},
+      {"arg gives i32",
+       [](FullModel& f) { f.tensor(f.op(f.arg_reduce).outputs[0]).dtype = fb::DType::i32; }, 181},
+      {"arg of bool",
+       [](FullModel& f) { f.op(f.arg_reduce).inputs[0] = f.op(f.compare).outputs[0]; }, 181},
+      {"top axis -5", [](FullModel& f) { f.op(f.top_k).top_k->axis = -5; }, 166},
+      {"top 0", [](FullModel& f) { f.op(f.top_k).top_k->k = 0; }, 166},
+      {"top 7 of 6", [](FullModel& f) { f.op(f.top_k).top_k->k = 7; }, 166},
+      {"top 2^32 - 1", [](FullModel& f) { f.op(f.top_k).top_k->k = ~0u; }, 166},
+      {"top 3", [](FullModel& f) { f.op(f.top_k).top_k->k = 3; }, 180},
+      {"top smallest", [](FullModel& f) { f.op(f.top_k).top_k->smallest = true; }, 0},
+      {"top indices in f32", [](FullModel& f) { f.op(f.top_k).top_k->indices = true; }, 181},
+      {"cast to f16",
+       [](FullModel& f) { f.tensor(f.op(f.cast).outputs[0]).dtype = fb::DType::f16; }, 181},
+      {"cast to bool",
+       [](FullModel& f) { f.tensor(f.op(f.cast).outputs[0]).dtype = fb::DType::boolean; }, 0},
+      {"cast to another shape",
+       [](FullModel& f) {
+         f.tensor(f.op(f.cast).outputs[0]).dims = {1, 3, 6};
+       },
+       180},
   });
 }
 

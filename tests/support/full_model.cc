@@ -264,6 +264,37 @@ void add_linears(FullModel& f, uint32_t flat) {
   b.output(f.logits);
 }
 
+// pooled [1, 3, 3, 6] and its sum: comparison, choice, and what works along axes.
+void add_choices(FullModel& f, uint32_t pooled) {
+  ModelBuilder& b = f.b;
+  const uint32_t above = b.tensor("above", {1, 3, 3, 6}, true, fb::DType::boolean);
+  const uint32_t chosen = b.tensor("chosen", {1, 3, 3, 6}), longest = b.tensor("longest", {1, 6});
+  const uint32_t where = b.tensor("where", {1, 3, 1, 6}, true, fb::DType::i64);
+  const uint32_t best = b.tensor("best", {1, 3, 3, 2}),
+                 as_float = b.tensor("as_float", {1, 3, 1, 6});
+  b.op("compare", fb::OpKind::binary, {pooled, f.constant}, above).binary =
+      make_unique<fb::BinaryT>();
+  f.compare = last_op(f);
+  f.op(f.compare).binary->op = fb::BinaryOp::greater;
+  b.op("select", fb::OpKind::select, {above, pooled, f.constant}, chosen);
+  f.select = last_op(f);
+  b.op("reduce", fb::OpKind::reduce, {chosen}, longest).reduce = make_unique<fb::ReduceT>();
+  f.reduce = last_op(f);
+  f.op(f.reduce).reduce->mode = fb::ReduceMode::l2;
+  f.op(f.reduce).reduce->axes = {1, 2};
+  b.op("arg_reduce", fb::OpKind::arg_reduce, {chosen}, where).arg_reduce =
+      make_unique<fb::ArgReduceT>();
+  f.arg_reduce = last_op(f);
+  f.op(f.arg_reduce).arg_reduce->axis = 2;
+  f.op(f.arg_reduce).arg_reduce->keep_dims = true;
+  b.op("top_k", fb::OpKind::top_k, {chosen}, best).top_k = make_unique<fb::TopKT>();
+  f.top_k = last_op(f);
+  f.op(f.top_k).top_k->axis = 3;
+  f.op(f.top_k).top_k->k = 2;
+  b.op("cast", fb::OpKind::cast, {where}, as_float);
+  f.cast = last_op(f);
+}
+
 void add_face(FullModel& f) {
   fb::ModelT& m = f.b.model;
   auto p = make_unique<fb::PreprocessT>();
@@ -298,6 +329,7 @@ FullModel full_model() {
   const uint32_t pooled = add_convolutions(f);
   add_linears(f, add_elementwise(f, pooled));
   add_products(f, pooled);
+  add_choices(f, pooled);
   add_face(f);
   return f;
 }

@@ -184,7 +184,7 @@ ir::ValueId RandomGraph::one_step(ir::ValueId x, int64_t channels) {
 
 ir::ValueId RandomGraph::odd_step(ir::ValueId x) {
   const auto s = value(x).shape;
-  switch (pick(0, 11)) {
+  switch (pick(0, 14)) {
     case 8:
       return cut(x);
     case 9:
@@ -196,6 +196,17 @@ ir::ValueId RandomGraph::odd_step(ir::ValueId x) {
       return node(ir::Reshape{{s[0], s[1] * s[2], s[3], 1}},
                   {node(ir::Transpose{{0, 2, 3, 1, 4, 5}},
                         {node(ir::Reshape{{s[0], 1, s[1], s[2], s[3], 1}}, {x})})});
+    case 12:  // a mean or an extreme along some axes, beside the values it is of
+      return binary(ir::Binary::Op::sub, x, reduction(x, true));
+    case 13: {  // the larger of two, spelled as a choice
+      const ir::ValueId limit = constant({s[1], 1, 1});
+      return node(ir::Select{}, {binary(ir::Binary::Op::greater, x, limit), x, limit});
+    }
+    case 14: {  // the best along an axis, in order
+      const auto axis = static_cast<int32_t>(pick(1, 3));
+      const auto k = static_cast<int32_t>(pick(1, s[static_cast<size_t>(axis)]));
+      return node(ir::TopK{axis, k, pick(0, 1) != 0}, {x});
+    }
     case 0:  // a product over the last axis of three, scaled on one of two axes
       return sequence(x);
     case 1:  // there and back
@@ -255,6 +266,16 @@ ir::ValueId RandomGraph::resize(ir::ValueId x) {
   return node(r, {x});
 }
 
+ir::ValueId RandomGraph::reduction(ir::ValueId x, bool keep_dims) {
+  using Mode = ir::Reduce::Mode;
+  const Mode modes[] = {Mode::mean, Mode::max, Mode::min, Mode::l2, Mode::log_sum_exp};
+  ir::Reduce r{modes[pick(0, 4)], {}, keep_dims};
+  for (int32_t axis = 1; axis < 4; ++axis)
+    if (pick(0, 1)) r.axes.push_back(axis);
+  if (r.axes.empty()) r.axes = {2};
+  return node(r, {x});
+}
+
 ir::ValueId RandomGraph::sequence(ir::ValueId x) {
   const auto s = value(x).shape;
   const int64_t last = s[2] * s[3];
@@ -275,6 +296,10 @@ ir::ValueId RandomGraph::classifier(ir::ValueId x) {
     p.global = true;
     x = node(p, {x});
     features = s[1];
+  }
+  if (pick(0, 3) == 0) {  // what is left of the axes, in the source's order
+    x = reduction(x, false);
+    features = ir::element_count(value(x).shape) / s[0];
   }
   x = node(ir::Reshape{{s[0], features}}, {x});
   if (pick(0, 1)) x = activation(x);

@@ -48,6 +48,7 @@ class RandomGraph {
   ir::ValueId cut(ir::ValueId x);
   ir::ValueId resize(ir::ValueId x);
   ir::ValueId sequence(ir::ValueId x);
+  ir::ValueId reduction(ir::ValueId x, bool keep_dims);
   ir::ValueId classifier(ir::ValueId x);
 
   std::mt19937 rng_;

@@ -24,8 +24,9 @@ double combine(BinaryOp op, double x, double y) {
       return std::isnan(x) || std::isnan(y) ? kNan : std::max(x, y);
     case BinaryOp::min:
       return std::isnan(x) || std::isnan(y) ? kNan : std::min(x, y);
+    default:
+      return 0;
   }
-  return 0;
 }
 
 double clamped(double x, const Clamp& c) {
