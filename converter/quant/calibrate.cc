@@ -7,6 +7,7 @@
 
 #include "converter/base/text.h"
 #include "converter/quant/random.h"
+#include "converter/quant/rows.h"
 
 namespace qrt::quant {
 namespace {
@@ -17,13 +18,14 @@ constexpr int64_t kRowsAtOnce = 8;
 class Sampler {
  public:
   Sampler(const ir::Graph& graph, const GramRequest& request, int32_t positions, uint64_t seed)
-      : node_(graph.nodes[request.node]),
+      : graph_(graph),
+        node_(graph.nodes[request.node]),
         dim_(static_cast<size_t>(request.dim)),
         positions_(positions),
         random_(seed ^ (0x9e3779b97f4a7c15u * static_cast<uint64_t>(request.node + 1))) {
-    weight_ = graph.values[node_.in[1]].shape;
+    const std::vector<int64_t>& weight = graph.values[node_.in[1]].shape;
     int64_t length = 1;
-    for (size_t i = 1; i < weight_.size(); ++i) length *= weight_[i];
+    for (size_t i = 1; i < weight.size(); ++i) length *= weight[i];
     row_.assign((static_cast<size_t>(length) + dim_ - 1) / dim_ * dim_, 0.0f);
     gram.sums.assign((request.per_block ? row_.size() / dim_ : 1) * dim_ * dim_, 0.0);
   }
@@ -31,62 +33,21 @@ class Sampler {
   ir::ValueId reads() const { return node_.in[0]; }
 
   void see(const eval::Tensor& x) {
-    if (const auto* conv = std::get_if<ir::Conv2d>(&node_.attr))
-      see_images(x, *conv);
-    else
-      see_rows(x);
+    const RowMap map = row_map(graph_, node_, x);
+    for (int64_t image = 0; image < map.images; ++image)
+      each_position(map.positions(), [&](int64_t at) {
+        // Groups see different channels; their rows count alike.
+        for (int64_t group = 0; group < map.groups; ++group) {
+          gather_row(node_, map, x, image, group, at, row_.data());
+          add_row();
+        }
+      });
   }
 
   Gram gram;
   bool is_finite = true;
 
  private:
-  void see_rows(const eval::Tensor& x) {
-    const int64_t length = weight_[1], rows = static_cast<int64_t>(x.data.size()) / length;
-    const int64_t images = x.shape.size() > 1 ? x.shape[0] : 1;
-    const int64_t per_image = images > 0 ? rows / images : 0;
-    for (int64_t i = 0; i < images; ++i)
-      each_position(per_image, [&](int64_t at) {
-        const float* from = &x.data[static_cast<size_t>((i * per_image + at) * length)];
-        std::copy_n(from, length, row_.begin());
-        add_row();
-      });
-  }
-
-  void see_images(const eval::Tensor& x, const ir::Conv2d& conv) {
-    const ir::Window2d& w = conv.window;
-    const int64_t channels = x.shape[1], height = x.shape[2], width = x.shape[3];
-    const auto out = [&](int64_t size, int axis) {
-      const int64_t reach = int64_t{w.dilation[axis]} * (w.kernel[axis] - 1) + 1;
-      return (size + w.pad[axis] + w.pad[axis + 2] - reach) / w.stride[axis] + 1;
-    };
-    const int64_t rows = out(height, 0), columns = out(width, 1);
-    for (int64_t image = 0; image < x.shape[0]; ++image)
-      each_position(rows * columns, [&](int64_t at) {
-        const float* from = &x.data[static_cast<size_t>(image * channels * height * width)];
-        // Groups see different channels; their rows count alike.
-        for (int64_t group = 0; group < conv.groups; ++group) {
-          gather(from + group * weight_[1] * height * width, height, width, w, at / columns,
-                 at % columns);
-          add_row();
-        }
-      });
-  }
-
-  // The im2col row of output position (oy, ox), in the order cin, kh, kw.
-  void gather(const float* image, int64_t height, int64_t width, const ir::Window2d& w, int64_t oy,
-              int64_t ox) {
-    size_t i = 0;
-    for (int64_t c = 0; c < weight_[1]; ++c)
-      for (int64_t ky = 0; ky < w.kernel[0]; ++ky)
-        for (int64_t kx = 0; kx < w.kernel[1]; ++kx) {
-          const int64_t y = oy * w.stride[0] + ky * w.dilation[0] - w.pad[0];
-          const int64_t x = ox * w.stride[1] + kx * w.dilation[1] - w.pad[1];
-          const bool inside = y >= 0 && y < height && x >= 0 && x < width;
-          row_[i++] = inside ? image[(c * height + y) * width + x] : 0.0f;
-        }
-  }
-
   // All positions where they are few, else `positions` of them, with replacement.
   template <class Fn>
   void each_position(int64_t count, Fn fn) {
@@ -109,51 +70,13 @@ class Sampler {
     }
   }
 
+  const ir::Graph& graph_;
   const ir::Node& node_;
   size_t dim_;
   int32_t positions_;
   Random random_;
-  std::vector<int64_t> weight_;
   std::vector<float> row_;
 };
-
-// Rows [first, last) of the inputs, a row being what the graph stores for batch 1.
-std::vector<eval::Tensor> slice(const ir::Graph& graph, const std::vector<eval::Tensor>& inputs,
-                                int64_t first, int64_t last) {
-  std::vector<eval::Tensor> out;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const ir::Value& v = graph.values[graph.inputs[i]];
-    if (!v.batched) {
-      out.push_back(inputs[i]);
-      continue;
-    }
-    eval::Tensor t{inputs[i].type, inputs[i].shape, {}, {}};
-    const int64_t per_row = v.shape[0], all = t.shape[0];
-    t.shape[0] = (last - first) * per_row;
-    const auto cut = [&](const auto& from, auto& to) {
-      const int64_t step = static_cast<int64_t>(from.size()) / all * per_row;
-      to.assign(from.begin() + first * step, from.begin() + last * step);
-    };
-    cut(inputs[i].data, t.data);
-    cut(inputs[i].ints, t.ints);
-    out.push_back(std::move(t));
-  }
-  return out;
-}
-
-// How many rows the inputs hold; 1 where nothing is batched or evaluate() will refuse them anyway.
-int64_t rows_of(const ir::Graph& graph, const std::vector<eval::Tensor>& inputs) {
-  int64_t rows = 0;
-  for (size_t i = 0; i < inputs.size() && i < graph.inputs.size(); ++i) {
-    const ir::Value& v = graph.values[graph.inputs[i]];
-    if (!v.batched) continue;
-    if (inputs[i].shape.empty() || v.shape[0] < 1 || inputs[i].shape[0] % v.shape[0] != 0) return 1;
-    const int64_t here = inputs[i].shape[0] / v.shape[0];
-    if (here < 1 || (rows != 0 && rows != here)) return 1;
-    rows = here;
-  }
-  return std::max<int64_t>(rows, 1);
-}
 
 }  // namespace
 
@@ -167,12 +90,12 @@ Result<std::vector<Gram>> collect_grams(const ir::Graph& graph,
     for (Sampler& s : samplers)
       if (s.reads() == id) s.see(value);
   };
-  const int64_t rows = rows_of(graph, data.inputs);
+  const int64_t rows = sample_count(graph, data.inputs);
   for (int64_t first = 0; first < rows; first += kRowsAtOnce) {
     const bool is_whole = rows <= kRowsAtOnce || data.inputs.size() != graph.inputs.size();
-    const auto batch = is_whole
-                           ? data.inputs
-                           : slice(graph, data.inputs, first, std::min(rows, first + kRowsAtOnce));
+    const auto batch =
+        is_whole ? data.inputs
+                 : slice_samples(graph, data.inputs, first, std::min(rows, first + kRowsAtOnce));
     const auto outputs = eval::evaluate(graph, batch, observer);
     if (!outputs.ok()) return outputs.error();
     if (is_whole) break;

@@ -1,7 +1,5 @@
-// Layer by layer: which are coded and with which d and k, one pass over the
-// calibration data for all their Gram matrices, then pq_layer.h. The float network gives the
-// activations; re-capturing through already coded layers, finer scopes and
-// corrections of the outputs are refinements of this form.
+// Which layers are coded and with which d and k; channels put in order; then
+// network.h where there is calibration data, else pq_layer.h for each layer.
 #include "converter/quant/product.h"
 
 #include <algorithm>
@@ -9,8 +7,9 @@
 
 #include "converter/base/text.h"
 #include "converter/ir/edit.h"
-#include "converter/quant/calibrate.h"
 #include "converter/quant/kept_layer.h"
+#include "converter/quant/network.h"
+#include "converter/quant/permute.h"
 #include "converter/quant/pq_layer.h"
 #include "converter/quant/pq_plan.h"
 
@@ -24,18 +23,11 @@ class Quantizer {
 
   Result<MethodReport> run() {
     QRT_CHECK_OK(choose());
-    auto grams = grams_of_layers();
-    if (!grams.ok()) return grams.error();
-    std::vector<std::shared_ptr<const Encoding>> encodings;
-    double work = 0;
-    for (const PqPlan& p : plans_) work += layer_work(p.outputs, p.inputs, p.settings);
-    Meter meter(data_.control, work);
-    for (size_t i = 0; i < plans_.size(); ++i) {
-      auto e = encode(i, grams->empty() ? Gram() : (*grams)[i], meter);
-      if (!e.ok()) return e.error();
-      encodings.push_back(std::make_shared<Encoding>(std::move(*e)));
-    }
-    for (size_t i = 0; i < plans_.size(); ++i) commit(plans_[i], encodings[i]);
+    if (plans_.empty()) return std::move(report_);
+    permute();
+    const bool has_data = options_.use_activations && !data_.inputs.empty();
+    if (has_data) QRT_CHECK_OK(code_in_sequence());
+    if (!has_data) QRT_CHECK_OK(code_blindly());
     return std::move(report_);
   }
 
@@ -64,73 +56,67 @@ class Quantizer {
 
   // ---- how -------------------------------------------------------------------------------------
 
-  Result<std::vector<Gram>> grams_of_layers() {
-    if (!options_.use_activations || data_.inputs.empty() || plans_.empty()) {
-      if (!plans_.empty())
-        report_.notes.push_back(
-            options_.use_activations
-                ? "there is no calibration data: k-means weighs all inputs alike, which costs "
-                  "accuracy; give --calibrate"
-                : "activations=no: k-means weighs all inputs alike");
-      return std::vector<Gram>();
-    }
-    std::vector<GramRequest> requests;
-    for (const PqPlan& p : plans_)
-      requests.push_back({p.node, p.settings.dim, p.settings.gram == GramKind::per_block});
-    auto grams = collect_grams(graph_, requests, data_, options_.positions, options_.seed);
-    if (!grams.ok()) return grams;
+  // Reorders channels, after which constants have other numbers.
+  void permute() {
+    if (options_.permute == 0 || plans_.empty()) return;
+    std::vector<BlockedLayer> layers;
+    for (const PqPlan& p : plans_) layers.push_back({p.node, p.settings.dim});
+    permute_channels(graph_, layers, options_.permute, options_.seed);
+    for (PqPlan& p : plans_) p.weight = graph_.nodes[p.node].in[1];
+  }
+
+  Result<void> code_in_sequence() {
+    std::vector<LayerPlan> layers;
+    for (const PqPlan& p : plans_) layers.push_back({p.node, p.settings, seed_of(p)});
+    SequenceOptions o{options_.repairs, options_.positions, options_.threads};
+    auto coded = code_network(graph_, layers, o, data_, report_.notes);
+    if (!coded.ok()) return coded.error();
+    for (size_t i = 0; i < plans_.size(); ++i)
+      describe(i, (*coded)[i].book, (*coded)[i].weight_error, (*coded)[i].output_error);
+    return {};
+  }
+
+  // Without data: each layer by itself, all inputs alike.
+  Result<void> code_blindly() {
+    report_.notes.push_back(
+        options_.use_activations
+            ? "there is no calibration data: k-means weighs all inputs alike and no repair is "
+              "possible, which costs accuracy; give --calibrate"
+            : "activations=no: k-means weighs all inputs alike, without repairs");
+    double work = 0;
+    for (const PqPlan& p : plans_) work += layer_work(p.outputs, p.inputs, p.settings);
+    Meter meter(data_.control, work);
     for (size_t i = 0; i < plans_.size(); ++i) {
-      const std::vector<double>& sums = (*grams)[i].sums;
-      if (std::any_of(sums.begin(), sums.end(), [](double v) { return v != 0; })) continue;
-      (*grams)[i].sums.clear();
-      report_.notes.push_back(cat(graph_.nodes[plans_[i].node].name,
-                                  ": its inputs are all zero on the calibration data; "
-                                  "k-means weighs them alike"));
+      const PqPlan& p = plans_[i];
+      const std::string& name = graph_.nodes[p.node].name;
+      meter.begin(name);
+      bool found = false;
+      auto layer = encode_kept_layer(data_.control.journal, ir::constant_of(graph_, p.weight)->data,
+                                     p.outputs, p.inputs, p.settings, {}, seed_of(p),
+                                     options_.threads, &found);
+      if (!layer.ok()) return fail(layer.error().id, name, ": ", layer.error().message);
+      meter.finish(layer_work(p.outputs, p.inputs, p.settings), found);
+      describe(i, layer->book, layer->weight_error, layer->output_error);
+      CodedLayer coded;
+      coded.book = std::move(layer->book);
+      commit_layer(graph_, p.node, coded);
     }
-    return grams;
+    return {};
   }
 
-  Result<Encoding> encode(size_t index, const Gram& gram, Meter& meter) {
-    const PqPlan& p = plans_[index];
-    const std::string& name = graph_.nodes[p.node].name;
-    meter.begin(name);
-    bool found = false;
-    auto layer =
-        encode_kept_layer(data_.control.journal, ir::constant_of(graph_, p.weight)->data, p.outputs,
-                          p.inputs, p.settings, gram.sums,
-                          options_.seed + static_cast<uint64_t>(p.node), options_.threads, &found);
-    if (!layer.ok()) return fail(layer.error().id, name, ": ", layer.error().message);
-    meter.finish(layer_work(p.outputs, p.inputs, p.settings), found);
-    describe(index, *layer);
-    return Encoding(std::move(layer->book));
-  }
+  uint64_t seed_of(const PqPlan& p) const { return options_.seed + static_cast<uint64_t>(p.node); }
 
-  void describe(size_t index, const PqLayer& layer) {
+  void describe(size_t index, const Codebook& book, double weight_error, double output_error) {
     const PqPlan& p = plans_[index];
     LayerReport& r = report_.layers[rows_[index]];
-    r.centroids = layer.book.count;
-    r.block = layer.book.dim;
-    const StoredBytes bytes = stored_bytes(Encoding(layer.book), p.outputs, p.inputs);
+    r.centroids = book.count;
+    r.block = book.dim;
+    const StoredBytes bytes = stored_bytes(Encoding(book), p.outputs, p.inputs);
     r.bits_per_weight = 8.0 * static_cast<double>(bytes.codes + bytes.entries + bytes.scales) /
                         static_cast<double>(p.outputs * p.inputs);
     // Capped where nothing is lost at all, so that tables stay finite.
-    r.weight_snr_db =
-        layer.weight_error > 0 ? std::min(200.0, -10 * std::log10(layer.weight_error)) : 200.0;
-    r.output_error = layer.output_error;
-  }
-
-  // Weights may be shared: each layer gets a constant of its own.
-  void commit(const PqPlan& p, std::shared_ptr<const Encoding> encoding) {
-    ir::Constant c;
-    c.encoding = std::move(encoding);
-    c.source = "pq";
-    const std::string name = graph_.values[p.weight].name;
-    const ir::ValueId v =
-        ir::add_constant(graph_, name, graph_.values[p.weight].shape, std::move(c));
-    graph_.nodes[p.node].in[1] = v;
-    for (const ir::Node& n : graph_.nodes)
-      if (std::count(n.in.begin(), n.in.end(), p.weight)) return;
-    std::swap(graph_.values[v].name, graph_.values[p.weight].name);
+    r.weight_snr_db = weight_error > 0 ? std::min(200.0, -10 * std::log10(weight_error)) : 200.0;
+    r.output_error = output_error;
   }
 
   ir::Graph& graph_;
@@ -145,8 +131,11 @@ class Quantizer {
 
 Result<MethodReport> quantize_pq(ir::Graph& graph, const PqOptions& options,
                                  const CalibrationData& data) {
-  auto report = Quantizer(graph, options, data).run();
-  if (report.ok()) ir::remove_dead(graph);
+  ir::Graph work = graph;
+  auto report = Quantizer(work, options, data).run();
+  if (!report.ok()) return report;
+  ir::remove_dead(work);
+  graph = std::move(work);
   return report;
 }
 

@@ -1,6 +1,7 @@
-// Method `pq`: product quantization with activation-weighted k-means, the plain
+// Method `pq`: product quantization with activation-weighted k-means, the
 // post-training form of "And the Bit Goes Down" (Stock et al., ICLR 2020,
-// section 3): one codebook per layer, no fine-tuning.
+// section 3), one codebook per layer, and instead of fine-tuning the repairs of
+// network.h, which need no gradients.
 #ifndef QRT_CONVERTER_QUANT_PRODUCT_H_
 #define QRT_CONVERTER_QUANT_PRODUCT_H_
 
@@ -12,6 +13,7 @@
 #include "converter/ir/graph.h"
 #include "converter/quant/layer_rules.h"
 #include "converter/quant/method.h"
+#include "converter/quant/network.h"
 #include "converter/quant/pq_layer.h"
 
 namespace qrt::quant {
@@ -25,13 +27,15 @@ struct PqOptions {
   int32_t centroids_fc = 2048;
   int32_t iterations = 100;
   uint64_t seed = 1;
-  int32_t positions = 16;  // sampled output positions per calibration row and layer
+  int32_t positions = 0;  // sampled output positions per calibration row and layer; 0: by its width
   EntryType entries = EntryType::f16;
   int32_t books = 1;  // whose entries add up
   Clip clip = Clip::code;
   GramKind gram = GramKind::shared;
   int32_t threads = 0;            // 0: all cores; never changes the result
   bool use_activations = true;    // false: plain k-means even where there is data
+  Repairs repairs;                // with activations only
+  int32_t permute = 20;           // swaps tried per channel before clustering (permute.h)
   bool skip_first = true;         // the first convolution stays dense
   std::vector<std::string> skip;  // node names that stay dense
   LayerRules layers;              // settings of single layers, over all of the above
@@ -42,7 +46,7 @@ struct PqOptions {
 Result<PqOptions> parse_pq_options(const MethodOptions&);
 
 // Encodes the weights of Conv2d and Linear layers as plan_pq() has it (pq_plan.h). Deterministic
-// for given options and data. Errors: those of plan_pq(), collect_grams() and encode_pq_layer(),
+// for given options and data. Errors: those of plan_pq(), code_network() and encode_pq_layer(),
 // with the layer's name. The graph is unchanged on an error.
 Result<MethodReport> quantize_pq(ir::Graph&, const PqOptions&, const CalibrationData&);
 

@@ -40,6 +40,17 @@ Result<void> word(const std::string& key, const std::string& text,
   return refuse(key, text, allowed);
 }
 
+// The switch of network.h that a key names, or null.
+bool* repair_of(const std::string& key, Repairs& r) {
+  const std::pair<const char*, bool*> switches[] = {
+      {"recapture", &r.recapture}, {"retarget", &r.retarget}, {"normalise", &r.normalise},
+      {"refit", &r.refit},         {"reassign", &r.reassign}, {"scale", &r.scale},
+      {"bias", &r.bias},           {"dense", &r.dense}};
+  for (const auto& [name, value] : switches)
+    if (key == name) return value;
+  return nullptr;
+}
+
 // first, none, or names joined by '+'; names may stand beside first.
 void parse_skip(const std::string& text, PqOptions* o) {
   o->skip_first = false;
@@ -77,7 +88,7 @@ Result<PqOptions> parse_pq_options(const MethodOptions& words) {
     else if (key == "iterations")
       r = number(key, value, 1, 100000, &o.iterations);
     else if (key == "positions")
-      r = number(key, value, 1, 1 << 20, &o.positions);
+      r = number(key, value, 0, 1 << 20, &o.positions);
     else if (key == "seed")
       r = number(key, value, uint64_t{0}, UINT64_MAX, &o.seed);
     else if (key == "skip")
@@ -92,7 +103,10 @@ Result<PqOptions> parse_pq_options(const MethodOptions& words) {
       r = word(key, value,
                {{"code", Clip::code}, {"paper", Clip::paper}, {"largest", Clip::largest}}, &o.clip);
     else if (key == "gram")
-      r = word(key, value, {{"shared", GramKind::shared}, {"per_block", GramKind::per_block}},
+      r = word(key, value,
+               {{"shared", GramKind::shared},
+                {"per_block", GramKind::per_block},
+                {"none", GramKind::none}},
                &o.gram);
     else if (key == "layers") {
       auto rules = parse_layer_rules(value);
@@ -100,6 +114,12 @@ Result<PqOptions> parse_pq_options(const MethodOptions& words) {
       o.layers = std::move(*rules);
     } else if (key == "activations")
       r = word(key, value, {{"yes", true}, {"no", false}}, &o.use_activations);
+    else if (bool* repair = repair_of(key, o.repairs))
+      r = word(key, value, {{"yes", true}, {"no", false}}, repair);
+    else if (key == "rounds")
+      r = number(key, value, 1, 1000, &o.repairs.rounds);
+    else if (key == "permute")
+      r = number(key, value, 0, 1000, &o.permute);
     else
       return fail(kBadOption, "method pq has no option '", key,
                   "'; it has: ", (*find_method("pq"))->options);

@@ -115,7 +115,8 @@ class Search {
       for (const int32_t dim : block_lengths(p)) requests.push_back({p.node, dim});
     }
     if (requests.empty()) return std::vector<Gram>();
-    return collect_grams(graph_, requests, data_, options_.positions, options_.seed);
+    return collect_grams(graph_, requests, data_, options_.positions > 0 ? options_.positions : 16,
+                         options_.seed);
   }
 
   Result<void> open_network() {

@@ -170,7 +170,9 @@ TEST_CASE("pq: activations lower the error of the outputs") {
 TEST_CASE("pq: decoding is as near as the centroids allow, entries are f16") {
   ir::Graph g = network();
   const ir::Graph before = g;
-  REQUIRE(quant::quantize_pq(g, {}, {}).ok());
+  PqOptions in_place;
+  in_place.permute = 0;  // blocks of the original order
+  REQUIRE(quant::quantize_pq(g, in_place, {}).ok());
   const auto weight = [](const ir::Graph& graph, const char* node) -> const ir::Constant& {
     for (const ir::Node& n : graph.nodes)
       if (n.name == node) return graph.constants[graph.values[n.in[1]].constant];
@@ -255,7 +257,10 @@ TEST_CASE("pq: bad options and weights are refused by name") {
   refused("books", "5");
   refused("books", "0");
   refused("clip", "none");
-  refused("gram", "none");
+  refused("gram", "all");
+  refused("refit", "maybe");
+  refused("rounds", "0");
+  refused("permute", "-1");
   refused("activations", "maybe");
   refused("bloks", "9");
   CHECK(quant::parse_pq_options({{"seed", "18446744073709551615"}}).ok());
