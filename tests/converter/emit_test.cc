@@ -308,6 +308,40 @@ TEST_CASE("integers and bool: constants, golden values") {
   CHECK(half.error().id == 608);
 }
 
+TEST_CASE("transposed convolutions, products and norms pass the validator") {
+  const ir::Graph g = graph_of(
+      "graph g\ninput %x : f32[N,2,3,4]\nconst %w : f32[6,2,2,1] = fill 0.1\n"
+      "const %s : f32[6] = {1, 2, 3, 4, 5, 6}\nconst %k : f32[6,5] = fill 2\n"
+      "node up = conv_transpose(%x, %w, %s) {kernel=[2,1], stride=[3,2], dilation=[2,1], "
+      "pad=[1,0,0,0], adjust=[0,1], groups=2, layout=nhwc, bias=true, clamp=[none,6]} -> %a\n"
+      "node norm = pool2d(%a) {mode=lp, power=3, kernel=[2,2], layout=nhwc} -> %b\n"
+      "node mm = matmul(%b, %k) -> %y\noutput %y\n");
+  const auto bytes = emitted(g);
+  const Opened f(bytes);
+  REQUIRE(f.model.nodes.size() == 3);
+  const Node* n = f.model.nodes.data();
+  REQUIRE(n[0].kind == OpKind::conv_transpose);
+  const ConvTransposeAttr& up = *n[0].conv_transpose;
+  CHECK(up.window.kernel_h == 2);
+  CHECK(up.window.stride_h == 3);
+  CHECK(up.window.stride_w == 2);
+  CHECK(up.window.dilation_h == 2);
+  CHECK(up.window.pad_top == 1);
+  CHECK(up.adjust_h == 0);
+  CHECK(up.adjust_w == 1);
+  CHECK(up.groups == 2);
+  CHECK(up.weights->outputs == 6);
+  CHECK(up.weights->order == InputOrder::kh_kw_cin);
+  CHECK(read_constant(up.epilogue.bias, 5) == 6);
+  CHECK(up.epilogue.clamp.max == 6);
+  CHECK(n[1].pool2d->mode == PoolMode::lp);
+  CHECK(n[1].pool2d->power == 3);
+  CHECK(n[2].kind == OpKind::matmul);
+  CHECK(std::string(name_of(n[2].kind)) == "matmul");
+  CHECK(lower_error("graph g\ninput %x : f32[N,1,2,2]\nconst %w : f32[1,1,1,1] = {1}\n"
+                    "node up = conv_transpose(%x, %w) -> %y\noutput %y\n") == 601);
+}
+
 TEST_CASE("lower refuses what the file cannot hold") {
   CHECK(lower_error("graph g\ninput %x : f32[N,2]\nnode size = shape(%x) -> %y\noutput %y\n") ==
         600);

@@ -2,61 +2,18 @@
 // interpreter then gives ONNX's numbers.
 #include <doctest/doctest.h>
 
-#include <functional>
-
-#include "converter/eval/evaluate.h"
-#include "converter/import/onnx.h"
-#include "converter/passes/passes.h"
-#include "tests/support/onnx_builder.h"
+#include "tests/support/onnx_run.h"
 
 namespace qrt {
 namespace {
 
+using test::Floats;
+using test::folded;
+using test::imported;
+using test::one;
 using test::OnnxBuilder;
+using test::run;
 using test::set;
-using Floats = std::vector<float>;
-
-ir::Graph imported(const OnnxBuilder& builder, const import::OnnxOptions& options = {}) {
-  auto result = import::import_onnx(builder.save("ops.onnx"), options);
-  REQUIRE_MESSAGE(result.ok(), result.error().message);
-  return std::move(result->graph);
-}
-
-ir::Graph folded(const OnnxBuilder& builder) {
-  ir::Graph graph = imported(builder);
-  Result<void> done = passes::fold_constants(graph);
-  REQUIRE_MESSAGE(done.ok(), done.error().message);
-  Result<void> good = ir::verify(graph);
-  REQUIRE_MESSAGE(good.ok(), good.error().message);
-  return graph;
-}
-
-// Imports, folds and runs on one input.
-Floats run(const OnnxBuilder& builder, std::vector<int64_t> shape, Floats data) {
-  const ir::Graph graph = folded(builder);
-  const eval::Tensor x{ir::ElementType::f32, std::move(shape), std::move(data), {}};
-  auto y = eval::evaluate(graph, {&x, 1});
-  REQUIRE_MESSAGE(y.ok(), y.error().message);
-  return (*y)[0].data;
-}
-
-// A model of one node on input x.
-using Attributes = std::function<void(onnx::NodeProto&)>;
-OnnxBuilder one(const char* op, const std::vector<int64_t>& dims, const Attributes& attributes,
-                int64_t opset = 13, const std::vector<std::string>& more = {}) {
-  OnnxBuilder builder(opset);
-  builder.input("x", dims);
-  std::vector<std::string> inputs = {"x"};
-  inputs.insert(inputs.end(), more.begin(), more.end());
-  onnx::NodeProto& node = builder.node(op, inputs, "y");
-  if (attributes) attributes(node);
-  builder.output("y");
-  return builder;
-}
-OnnxBuilder one(const char* op, const std::vector<int64_t>& dims, int64_t opset = 13,
-                const std::vector<std::string>& more = {}) {
-  return one(op, dims, Attributes(), opset, more);
-}
 
 TEST_CASE("convolution: automatic padding, groups, signals") {
   auto builder = one("Conv", {1, 1, 1, 4},

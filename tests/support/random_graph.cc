@@ -91,6 +91,20 @@ ir::ValueId RandomGraph::conv(ir::ValueId x, int64_t outputs, bool same) {
   return node(c, in);
 }
 
+ir::ValueId RandomGraph::conv_transpose(ir::ValueId x, int64_t outputs) {
+  ir::ConvTranspose c;
+  c.window.kernel = {2, 3};
+  c.window.stride = {1, static_cast<int32_t>(pick(1, 2))};
+  c.window.pad = {0, 1, 1, static_cast<int32_t>(pick(0, 1))};
+  c.adjust = {0, static_cast<int32_t>(pick(0, 1))};
+  std::vector<ir::ValueId> in{x, constant({outputs, value(x).shape[1], 2, 3})};
+  if (pick(0, 1)) {
+    c.bias = true;
+    in.push_back(constant({outputs}));
+  }
+  return node(c, in);
+}
+
 ir::ValueId RandomGraph::per_channel(ir::ValueId x) {
   if (x < 0) return -1;
   const int64_t c = value(x).shape[1];
@@ -135,6 +149,7 @@ ir::ValueId RandomGraph::pool(ir::ValueId x) {
   p.window.kernel = {2, 3};
   p.window.pad = {0, 1, 1, 1};
   p.count_include_pad = p.mode == ir::Pool2d::Mode::average && pick(0, 1);
+  if (pick(0, 4) == 0) p.mode = ir::Pool2d::Mode::lp;
   return node(p, {x});
 }
 
@@ -145,9 +160,11 @@ ir::ValueId RandomGraph::step(ir::ValueId x) {
 }
 
 ir::ValueId RandomGraph::one_step(ir::ValueId x, int64_t channels) {
-  switch (pick(0, 12)) {
+  switch (pick(0, 13)) {
     case 0:
       return conv(x, pick(1, 6), false);
+    case 13:
+      return activation(per_channel(conv_transpose(x, pick(1, 4))));
     case 1:
       return activation(x);
     case 2:
@@ -184,7 +201,7 @@ ir::ValueId RandomGraph::one_step(ir::ValueId x, int64_t channels) {
 
 ir::ValueId RandomGraph::odd_step(ir::ValueId x) {
   const auto s = value(x).shape;
-  switch (pick(0, 14)) {
+  switch (pick(0, 15)) {
     case 8:
       return cut(x);
     case 9:
@@ -207,6 +224,8 @@ ir::ValueId RandomGraph::odd_step(ir::ValueId x) {
       const auto k = static_cast<int32_t>(pick(1, s[static_cast<size_t>(axis)]));
       return node(ir::TopK{axis, k, pick(0, 1) != 0}, {x});
     }
+    case 15:  // every channel times its own transpose
+      return node(ir::MatMul{}, {x, activation(node(ir::Transpose{{0, 1, 3, 2}}, {x}))});
     case 0:  // a product over the last axis of three, scaled on one of two axes
       return sequence(x);
     case 1:  // there and back

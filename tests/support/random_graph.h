@@ -36,6 +36,7 @@ class RandomGraph {
   // -1 where the node cannot be, or an input could not.
   ir::ValueId node(ir::Attr attr, std::vector<ir::ValueId> in);
   ir::ValueId conv(ir::ValueId x, int64_t outputs, bool same);
+  ir::ValueId conv_transpose(ir::ValueId x, int64_t outputs);
   ir::ValueId per_channel(ir::ValueId x);
   ir::ValueId binary(ir::Binary::Op op, ir::ValueId a, ir::ValueId b);
   ir::ValueId activation(ir::ValueId x);
