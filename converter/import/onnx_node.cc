@@ -57,6 +57,10 @@ Node::Node(Import& import, const onnx::NodeProto& proto)
   if (name_.empty()) name_ = proto.output_size() > 0 ? proto.output(0) : proto.op_type();
 }
 
+bool Node::is_read(size_t output) const {
+  return output < outputs() && import_.read.count(proto_.output(static_cast<int>(output))) > 0;
+}
+
 bool Node::has(size_t input) const {
   return input < inputs() && !proto_.input(static_cast<int>(input)).empty();
 }

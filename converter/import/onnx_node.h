@@ -105,6 +105,8 @@ class Node {
   // The same for output `output`; an output nobody named is no error and makes nothing.
   void emit_output(size_t output, ir::Attr attr, std::vector<ir::ValueId> in);
   size_t outputs() const { return static_cast<size_t>(proto_.output_size()); }
+  // Whether a node or the graph reads that output.
+  bool is_read(size_t output) const;
   // This node's output is a constant.
   void emit_constant(eval::Tensor tensor);
   ir::ValueId constant(const char* step, std::vector<int64_t> shape, std::vector<float> data);

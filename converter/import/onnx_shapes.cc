@@ -116,6 +116,23 @@ void import_unsqueeze(Node& n) {
   n.emit(ir::Unsqueeze{to_int32s(list_of(n, "axes", 1, 13), "axes")}, {n.in(0)});
 }
 
+namespace {
+
+// The second output of a Dropout that drops nothing: true, or 1 before opset 10, everywhere.
+void emit_mask(Node& n) {
+  const ir::Value x = n.value(n.in(0));
+  if (n.outputs() < 2 || !n.is_read(1)) return;
+  if (x.batched) n.unsupported("its mask has the free batch; fix it with --shape");
+  const int64_t count = ir::element_count(x.shape);
+  n.import().spend(n.name(), static_cast<uint64_t>(count) * 4);
+  const ir::ValueId ones =
+      n.constant("ones", x.shape, std::vector<float>(static_cast<size_t>(count), 1.0f));
+  if (n.opset() < 10) return n.emit_output(1, ir::Identity{}, {ones});
+  n.emit_output(1, ir::Cast{onnx::TensorProto::BOOL}, {ones});
+}
+
+}  // namespace
+
 // Identity and Dropout. The copy of a constant is a constant under its new name: torchvision's
 // exporter shares equal parameters this way, checkpoints know them apart.
 void import_identity(Node& n) {
@@ -128,6 +145,7 @@ void import_identity(Node& n) {
       n.unsupported("it is in training mode; export for inference");
     }
   }
+  if (n.op() == "Dropout") emit_mask(n);
   const ir::Constant* constant = ir::constant_of(n.import().graph, x);
   if (!constant) return n.emit(ir::Identity{}, {x});
   n.import().spend(n.name(), constant->data.size() * 4 + constant->ints.size() * 8);

@@ -149,13 +149,16 @@ void take_shape(const onnx::TensorShapeProto& declared, TestTensor& tensor) {
     tensor.shape = std::move(dims);
 }
 
-// Inputs that no node reads (the example of an expanded CastLike) come with data of any shape: they
-// get zeros of the shape the model declares.
+// Inputs that no node reads (the example of a CastLike, expanded or not) come with data of any
+// shape: they get zeros of the shape the model declares.
 void clear_unread(const onnx::GraphProto& graph,
                   const std::vector<const onnx::ValueInfoProto*>& ports,
                   std::vector<TestTensor>& inputs) {
   std::set<std::string> read;
-  for (const auto& node : graph.node()) read.insert(node.input().begin(), node.input().end());
+  for (const auto& node : graph.node()) {
+    const bool for_type = node.op_type() == "CastLike";  // only the type of its second input counts
+    read.insert(node.input().begin(), for_type ? node.input().begin() + 1 : node.input().end());
+  }
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (read.count(inputs[i].name)) continue;
     size_t count = 1;
@@ -231,6 +234,21 @@ bool is_parameter(const std::string& op, int input) {
   return false;
 }
 
+// Whether the limits of a Range depend on `name`: then it decides a shape, however far from there
+// (the size of a window function).
+bool decides_range(const onnx::GraphProto& graph, const std::string& name) {
+  std::set<std::string> reached = {name};  // nodes stand in an order that can be run
+  for (const auto& node : graph.node()) {
+    const bool reads = std::any_of(node.input().begin(), node.input().end(),
+                                   [&](const std::string& in) { return reached.count(in) > 0; });
+    if (!reads) continue;
+    if (node.op_type() == "Range") return true;
+    if (node.op_type() == "Shape" || node.op_type() == "Size") continue;  // the shape, no number
+    reached.insert(node.output().begin(), node.output().end());
+  }
+  return false;
+}
+
 // Whether every node that reads `name` reads it as a parameter. Graphs inside nodes are not looked
 // into: no operator with such is claimed.
 bool only_parameter(const onnx::GraphProto& graph, const std::string& name) {
@@ -294,7 +312,9 @@ std::vector<std::string> freeze_parameters(onnx::ModelProto& model, DataSet& set
   for (TestTensor& tensor : set.inputs) {
     const bool writable =
         tensor.type != TensorProto::FLOAT16 && tensor.type != TensorProto::BFLOAT16;
-    if (!writable || !only_parameter(model.graph(), tensor.name)) {
+    const bool parameter =
+        only_parameter(model.graph(), tensor.name) || decides_range(model.graph(), tensor.name);
+    if (!writable || !parameter) {
       live.push_back(std::move(tensor));
       continue;
     }
