@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <string>
 #include <vector>
 
@@ -41,13 +42,15 @@ void time_one(const char* what, const PqLayerSettings& s, const std::vector<doub
   std::vector<float> w(kOutputs * kInputs);
   for (float& v : w) v = static_cast<float>(0.05 * r.normal());
   const auto start = std::chrono::steady_clock::now();
+  const std::clock_t cpu = std::clock();
   auto layer = encode_pq_layer(w, kOutputs, kInputs, s, grams, 1, threads);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  const double busy = static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC;
   if (!layer.ok()) {
     std::printf("%s: %s\n", what, layer.error().message.c_str());
     return;
   }
-  std::printf("| %s | %.2f | %.4f | %s |\n", what, took.count(), layer->output_error,
+  std::printf("| %s | %.2f | %.2f | %.4f | %s |\n", what, took.count(), busy, layer->output_error,
               hash(layer->book).c_str());
   std::fflush(stdout);
 }
@@ -66,7 +69,8 @@ int time_layers(int32_t threads) {
     per_block.insert(per_block.end(), g.begin(), g.end());
   }
   std::printf("2048 x 512, d = 8, at most 100 iterations, %d threads (0: all cores)\n\n", threads);
-  std::printf("| books x entries | s | output error | sha256 |\n|---|---|---|---|\n");
+  std::printf(
+      "| books x entries | s | s of all cores | output error | sha256 |\n|---|---|---|---|---|\n");
   PqLayerSettings s = settings(8, 256, 1);
   time_one("1 x 256", s, per_block, threads);
   s.gram = GramKind::per_block;
