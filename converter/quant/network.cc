@@ -17,6 +17,7 @@
 #include "converter/eval/algebra.h"
 #include "converter/ir/edit.h"
 #include "converter/passes/layer.h"
+#include "converter/quant/calibrate.h"
 #include "converter/quant/capture.h"
 #include "converter/quant/fit.h"
 #include "converter/quant/kept_layer.h"
@@ -30,8 +31,15 @@ constexpr int64_t kActivationBytes = int64_t{2} << 30;
 // Sampled rows per input of a layer: below about 50 the fit follows the samples' noise, more
 // cost time in proportion and brought nothing (ResNet-20).
 constexpr int64_t kRowsPerInput = 256;
-// Wider layers keep blocks of the Gram matrix only; 8192^2 f64 are half a gigabyte.
+// The ridge counts 1 + this * inputs / rows fold: the fewer samples, the more of their moments is
+// noise, and the more a fit has to stay near what was there.
+constexpr double kNoise = 50;
+// Wider layers are coded by the Gram matrices of their blocks alone, without repairs: 8192^2 f64
+// are half a gigabyte.
 constexpr int64_t kMaxInputs = 8192;
+// Two samples did harm on a random network; 24 and 200 did not.
+constexpr int64_t kFewSamples = 24;
+constexpr int32_t kWidePositions = 16;  // per sample
 
 size_t at(int64_t i) {
   return static_cast<size_t>(i);
@@ -44,11 +52,12 @@ struct Statistics {
   std::vector<double> r;               // [outputs][inputs]
   std::vector<double> mean_x, mean_t;  // [group][inputs], [outputs]; zero where not centred
   std::vector<double> energy;          // [outputs]: of t
+  std::vector<double> ridge;           // [group]: to be added to the diagonal of h
   int64_t group_of(int64_t o) const { return o / (outputs / groups); }
 };
 
 Statistics statistics(const LayerMoments& m, bool centred, std::span<const float> bias) {
-  Statistics s{m.groups, m.inputs, m.outputs, m.xx, m.tx, m.x, m.t, m.tt};
+  Statistics s{m.groups, m.inputs, m.outputs, m.xx, m.tx, m.x, m.t, m.tt, {}};
   const double n = 1.0 / static_cast<double>(std::max<int64_t>(m.rows, 1));
   for (auto* v : {&s.h, &s.r, &s.mean_x, &s.mean_t, &s.energy})
     for (double& d : *v) d *= n;
@@ -72,6 +81,17 @@ Statistics statistics(const LayerMoments& m, bool centred, std::span<const float
   return s;
 }
 
+// `share` of the mean diagonal of h, more where there are few rows.
+void set_ridge(Statistics& s, double share, int64_t rows) {
+  const int64_t k = s.inputs;
+  const double noise = kNoise * double(k) / double(std::max<int64_t>(rows, 1));
+  for (int64_t g = 0; g < s.groups; ++g) {
+    double trace = 0;
+    for (int64_t i = 0; i < k; ++i) trace += s.h[at((g * k + i) * k + i)];
+    s.ridge.push_back(share * (1 + noise) * trace / double(k));
+  }
+}
+
 class Coder {
  public:
   Coder(ir::Graph& graph, const Repairs& repairs, int32_t threads, Journal* journal)
@@ -87,6 +107,7 @@ class Coder {
     scale_ = floats(in_.scale);
     const std::vector<float> bias = floats(in_.bias);
     s_ = statistics(moments, repairs_.bias, bias);
+    set_ridge(s_, repairs_.ridge, moments.rows);
     gains_.assign(at(s_.outputs), 1.0);
     for (size_t o = 0; o < scale_.size(); ++o) gains_[o] = double{scale_[o]};
     target_.assign(weights_.begin(), weights_.end());
@@ -129,11 +150,8 @@ class Coder {
     for (int64_t g = 0; g < s_.groups; ++g) {
       const double* h = &s_.h[at(g * k * k)];
       std::vector<double> a(h, h + k * k), change(at(per_group * k));
-      double trace = 0;
-      for (int64_t i = 0; i < k; ++i) trace += h[i * k + i];
-      if (!(trace > 0)) continue;
-      for (int64_t i = 0; i < k; ++i)
-        a[at(i * k + i)] += repairs_.ridge * trace / static_cast<double>(k);
+      if (!(s_.ridge[at(g)] > 0)) continue;
+      for (int64_t i = 0; i < k; ++i) a[at(i * k + i)] += s_.ridge[at(g)];
       for (int64_t i = 0; i < per_group; ++i) {
         const int64_t o = g * per_group + i;
         if (is_idle(o)) continue;
@@ -184,6 +202,8 @@ class Coder {
     out.book = std::move(coded->book);
     if (has_energy && (repairs_.refit || repairs_.reassign)) {
       FitProblem problem{s_.groups, k, s_.outputs, target, {s_.h.begin(), s_.h.end()}, {}};
+      for (int64_t i = 0; i < s_.groups * k; ++i)
+        problem.gram[at(i * k + i % k)] += static_cast<float>(s_.ridge[at(i / k)]);
       for (const double g : gains_) problem.importance.push_back(static_cast<float>(g * g));
       FitOptions fit;
       fit.rounds = repairs_.rounds;
@@ -245,6 +265,26 @@ class Coder {
   Statistics s_;
 };
 
+// A layer too wide for its moments, on the inputs of the graph as it is coded so far.
+Result<CodedLayer> code_wide(const ir::Graph& graph, const LayerPlan& plan,
+                             const CalibrationData& data, int32_t threads) {
+  const ir::ValueId weight = graph.nodes[at(plan.node)].in[1];
+  const std::vector<int64_t>& shape = graph.values[at(weight)].shape;
+  const GramRequest request{plan.node, plan.settings.dim,
+                            plan.settings.gram == GramKind::per_block};
+  auto grams = collect_grams(graph, std::span(&request, 1), data, kWidePositions, plan.seed);
+  if (!grams.ok()) return grams.error();
+  auto coded = encode_kept_layer(data.control.journal, ir::constant_of(graph, weight)->data,
+                                 shape[0], ir::element_count(shape) / shape[0], plan.settings,
+                                 (*grams)[0].sums, plan.seed, threads);
+  if (!coded.ok()) return coded.error();
+  CodedLayer out;
+  out.book = std::move(coded->book);
+  out.weight_error = coded->weight_error;
+  out.output_error = coded->output_error;
+  return out;
+}
+
 }  // namespace
 
 void commit_layer(ir::Graph& g, ir::NodeId id, const CodedLayer& layer) {
@@ -283,6 +323,10 @@ Result<std::vector<CodedLayer>> code_network(ir::Graph& graph, std::span<const L
     notes.push_back(cat("used ", capture.samples(), " of ", given,
                         " calibration samples: their activations take ", kActivationBytes >> 20,
                         " MB"));
+  if (capture.samples() < kFewSamples)
+    notes.push_back(cat("only ", capture.samples(),
+                        " calibration samples: scales and biases fitted to ",
+                        "so few may do harm; give ", kFewSamples, " or more, or scale=no bias=no"));
   Coder coder(graph, repairs, options.threads, data.control.journal);
   const auto work_of = [&](const LayerPlan& p) {
     const auto& shape = reference.values[at(reference.nodes[at(p.node)].in[1])].shape;
@@ -306,6 +350,19 @@ Result<std::vector<CodedLayer>> code_network(ir::Graph& graph, std::span<const L
     const int64_t inputs = ir::element_count(shape) / shape[0];
     const int64_t rows =
         options.positions > 0 ? options.positions * capture.samples() : kRowsPerInput * inputs;
+    if (inputs > kMaxInputs) {
+      if (!plan) continue;
+      auto layer = code_wide(graph, *plan, data, options.threads);
+      if (!layer.ok()) return fail(layer.error().id, node.name, ": ", layer.error().message);
+      notes.push_back(cat(node.name, ": coded without repairs, its ", inputs,
+                          " inputs are more than the ", kMaxInputs, " they are made for"));
+      commit_layer(graph, id, *layer);
+      if (repairs.recapture) capture.changed(id);
+      meter.finish(work_of(*plan));
+      out.push_back(std::move(*layer));
+      ++next;
+      continue;
+    }
     auto moments = capture.moments(id, rows, plan ? plan->seed : 1);
     if (!moments.ok()) return moments.error();
     if (std::all_of(moments->xx.begin(), moments->xx.end(), [](double v) { return v == 0; })) {

@@ -34,7 +34,8 @@ struct Repairs {
   bool bias = true;       // per output: the mean of the float output
   bool dense = true;      // retarget and bias of the layers that stay dense, too
   int32_t rounds = 5;     // of reassign and refit
-  double ridge = 1e-2;    // of retarget, in mean diagonals of the Gram matrix
+  double ridge = 1e-2;    // of retarget, refit and reassign, in mean diagonals of the Gram matrix;
+                          // more where samples are few
 };
 
 // What became of one layer.

@@ -204,3 +204,42 @@ TEST_CASE("network: inputs that are always zero are said, and coded all the same
   for (const ir::Constant& c : g.constants)
     for (const float v : c.data) CHECK(std::isfinite(v));
 }
+
+TEST_CASE("network: layers too wide for their moments are coded all the same, and it is said") {
+  auto g = ir::parse(R"(graph g
+input %x : f32[N,8200]
+const %w0 : f32[8,8200] = fill 1
+const %w1 : f32[40,8] = fill 1
+node wide = linear(%x, %w0) -> %a
+node fc = linear(%a, %w1) -> %y
+output %y
+)");
+  REQUIRE_MESSAGE(g.ok(), g.error().message);
+  quant::Random r(2);
+  for (ir::Constant& c : g->constants)
+    for (float& v : c.data) v = static_cast<float>(r.normal());
+  eval::Tensor x;
+  x.shape = {24, 8200};
+  for (int i = 0; i < 24 * 8200; ++i) x.data.push_back(static_cast<float>(r.normal()));
+  PqOptions o;
+  o.centroids_fc = 16;
+  o.iterations = 2;
+  auto report = quant::quantize_pq(*g, o, {{x}});
+  REQUIRE_MESSAGE(report.ok(), report.error().message);
+  CHECK(report->layers[0].is_encoded);
+  CHECK(report->layers[0].output_error < 0.5);
+  REQUIRE(report->notes.size() == 1);
+  CHECK(report->notes[0].find("8200") != std::string::npos);
+}
+
+TEST_CASE("network: too few samples to fit to are said") {
+  ir::Graph g = network();
+  auto few = quant::quantize_pq(g, {}, images(2, 5));
+  REQUIRE(few.ok());
+  REQUIRE(few->notes.size() == 1);
+  CHECK(few->notes[0].find("only 2 calibration samples") == 0);
+  g = network();
+  auto enough = quant::quantize_pq(g, {}, images(24, 5));
+  REQUIRE(enough.ok());
+  CHECK(enough->notes.empty());
+}
