@@ -78,20 +78,30 @@ ir::ValueId pool_reshaped(Node& n, const char* step, ir::ValueId x, std::vector<
 
 }  // namespace
 
+// Maxima of bytes (since opset 12) are those of the floats that they are exactly.
 void import_pool(Node& n) {
   std::vector<int64_t> shape = windowed_shape(n);
+  const ir::ElementType type = n.value(n.in(0)).type;
+  const bool is_bytes = type == ir::ElementType::u8 || type == ir::ElementType::i8;
+  if (is_bytes && n.op() != "MaxPool") n.unsupported("it takes bytes; supported are floats");
+  const auto emit = [&](ir::Attr attr, ir::ValueId in) {
+    if (!is_bytes) return n.emit(std::move(attr), {in});
+    const ir::ValueId y = n.heart(std::move(attr), {in});
+    n.emit(ir::Cast{type == ir::ElementType::u8 ? 2 : 3}, {y});
+  };
   ir::Pool2d pool = pool_of(n);
   if (n.integer("storage_order", 0) != 0) n.unsupported("storage_order 1 is not supported");
   Axes axes = read_axes(n, shape, n.integers("kernel_shape"));
   pad_to_same(n, axes);
-  const ir::ValueId x = settle_padding(n, n.in(0), axes, pool);
+  const ir::ValueId floats = is_bytes ? n.step("floats", ir::Cast{1}, {n.in(0)}) : n.in(0);
+  const ir::ValueId x = settle_padding(n, floats, axes, pool);
   shape = n.value(x).shape;
   pool.window = window_of(axes);
-  if (axes.size() == 2) return n.emit(pool, {x});
+  if (axes.size() == 2) return emit(pool, x);
   if (axes.size() == 1) {
     const ir::ValueId y = pool_reshaped(n, "pool", x, {shape[0], shape[1], 1, shape[2]}, pool);
     const std::vector<int64_t> s = n.value(y).shape;
-    return n.emit(ir::Reshape{{s[0], s[1], s[3]}}, {y});
+    return emit(ir::Reshape{{s[0], s[1], s[3]}}, y);
   }
   const ir::ValueId flat =
       pool_reshaped(n, "slices", x, {shape[0], shape[1] * shape[2], shape[3], shape[4]}, pool);
@@ -99,7 +109,7 @@ void import_pool(Node& n) {
   pool.window = window_of(&axes[0], nullptr);
   const ir::ValueId y =
       pool_reshaped(n, "depth", flat, {shape[0], shape[1], shape[2], s[2] * s[3]}, pool);
-  n.emit(ir::Reshape{{shape[0], shape[1], n.value(y).shape[2], s[2], s[3]}}, {y});
+  emit(ir::Reshape{{shape[0], shape[1], n.value(y).shape[2], s[2], s[3]}}, y);
 }
 
 void import_global_pool(Node& n) {

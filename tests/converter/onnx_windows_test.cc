@@ -360,6 +360,23 @@ TEST_CASE("pools: padding wider than the window, and windows that meet none of t
   CHECK(run(straddling, {1, 1, 1}, {5}) == Floats{-std::numeric_limits<float>::infinity()});
 }
 
+TEST_CASE("the maximum of bytes is a byte") {
+  for (const bool is_signed : {false, true}) {
+    OnnxBuilder builder(12);
+    builder.input("x", {1, 1, 4}, is_signed ? onnx::TensorProto::INT8 : onnx::TensorProto::UINT8);
+    set(builder.node("MaxPool", {"x"}, "y"), "kernel_shape", Ints{2});
+    builder.output("y");
+    const eval::Tensor x{is_signed ? ir::ElementType::i8 : ir::ElementType::u8,
+                         {1, 1, 4},
+                         {},
+                         is_signed ? Ints{-128, -7, -9, 127} : Ints{0, 255, 3, 2}};
+    const auto y = eval::evaluate(test::folded(builder), {&x, 1});
+    REQUIRE_MESSAGE(y.ok(), y.error().message);
+    CHECK((*y)[0].type == x.type);
+    CHECK((*y)[0].ints == (is_signed ? Ints{-7, -7, 127} : Ints{255, 255, 3}));
+  }
+}
+
 TEST_CASE("windows are refused with a reason") {
   const auto layer = [](const char* op, const Ints& dims, const Ints& weight,
                         const test::Attributes& attributes) {
