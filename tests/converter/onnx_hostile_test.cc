@@ -123,7 +123,15 @@ TEST_CASE("files that lie are refused with their code") {
          for (auto* name : {"s", "t", "m", "v"}) b.floats(name, {2}, {1, 1});
          set(b.node("BatchNormalization", {"x", "s", "t", "m", "v"}, "z"), "training_mode", 1);
        }},
-      {514, "its output 1 (mask) is used",
+      {514, "its output 1 (where) is used",
+       [](auto& b) {
+         b.input("image", {1, 1, 4, 4});
+         auto& pool = b.node("MaxPool", {"image"}, "z");
+         set(pool, "kernel_shape", std::vector<int64_t>{2, 2});
+         pool.add_output("where");
+         b.output("where");
+       }},
+      {514, "its mask has the free batch",
        [](auto& b) {
          b.node("Dropout", {"x"}, "z").add_output("mask");
          b.output("mask");
