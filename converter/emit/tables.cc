@@ -15,6 +15,7 @@ using lower::Operator;
 
 static_assert(static_cast<int>(Kind::pad) == static_cast<int>(fb::OpKind::pad));
 static_assert(static_cast<int>(Kind::slice) == static_cast<int>(fb::OpKind::slice));
+static_assert(static_cast<int>(Kind::expand) == static_cast<int>(fb::OpKind::expand));
 static_assert(static_cast<int>(Kind::tile) == static_cast<int>(fb::OpKind::tile));
 static_assert(static_cast<int>(Kind::softmax) == static_cast<int>(fb::OpKind::softmax));
 static_assert(static_cast<int>(Kind::matmul) == static_cast<int>(fb::OpKind::matmul));

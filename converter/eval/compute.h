@@ -73,6 +73,7 @@ Result<void> compute(Call&, const ir::Select&);
 Result<void> compute(Call&, const ir::Reduce&);
 Result<void> compute(Call&, const ir::ArgReduce&);
 Result<void> compute(Call&, const ir::TopK&);
+Result<void> compute(Call&, const ir::Expand&);
 Result<void> compute(Call&, const ir::MatMul&);
 Result<void> compute(Call&, const ir::ConvTranspose&);
 

@@ -131,7 +131,10 @@ std::optional<Run> run_of(const Node& n, int64_t length) {
 // On data, one index or a regular list of them is a Slice. Constants keep the Gather, which is how
 // codebooks are spelled.
 void import_gather(Node& n) {
-  const ir::ValueId x = n.in(0), indices = n.in(1);
+  ir::ValueId x = n.in(0);
+  const ir::ValueId indices = n.in(1);
+  const bool is_half = n.value(x).type == ir::ElementType::f16;
+  if (is_half && !n.fixed(indices)) x = n.step("wide", ir::Cast{1}, {x});  // data are f32
   const std::vector<int64_t> shape = n.value(x).shape;
   const size_t axis = axis_of(n.integer("axis", 0), shape.size());
   const ir::Gather gather{static_cast<int32_t>(axis)};
@@ -208,16 +211,33 @@ void import_pad(Node& n) {
   n.emit(pad, {n.step("crop", crop, {x})});
 }
 
+namespace {
+
+// Repeats a value that does not take the batch, by a batch size along dimension 0 too.
+void emit_tile(Node& n, ir::ValueId x, ir::Tile tile) {
+  const bool along_batch = !tile.repeats.empty() && tile.repeats[0] == kBatchSize;
+  if (along_batch) tile.repeats[0] = 1;
+  const bool same = std::all_of(tile.repeats.begin(), tile.repeats.end(),
+                                [](int64_t repeats) { return repeats == 1; });
+  if (along_batch) return n.emit_along_batch(same ? x : n.step("tile", tile, {x}));
+  if (same) return n.emit(ir::Identity{}, {x});
+  n.emit(tile, {x});
+}
+
+}  // namespace
+
 void import_tile(Node& n) {
   const ir::ValueId x = n.in(0);
-  ir::Tile tile{n.known_ints(1, "its repeats")};
-  for (int64_t& repeats : tile.repeats) {
-    if (repeats == kBatchSize) {
-      refuse(536, "it repeats ", n.value(x).name,
+  const ir::Tile tile{n.known_ints(1, "its repeats")};
+  const ir::Value& value = n.value(x);
+  for (size_t k = 0; k < tile.repeats.size(); ++k) {
+    if (tile.repeats[k] == kBatchSize && (k > 0 || value.batched || value.shape[0] != 1)) {
+      refuse(536, "it repeats axis ", k, " of ", value.name, " ",
+             shape_text(value.shape, value.batched),
              " as often as the free batch; fix the batch with --shape INPUT=1,...");
     }
   }
-  n.emit(tile, {x});
+  emit_tile(n, x, tile);
 }
 
 // Dimensions are aligned at the last one; a 1 on either side takes the other side's.
@@ -236,6 +256,10 @@ void import_expand(Node& n) {
     const int64_t want = target[k], have = shape[k + skip];
     const bool is_batch = want == kBatchSize && batched && !grows && k + skip == 0;
     if (is_batch || want == 1 || want == have) continue;
+    if (want == kBatchSize && k + skip == 0 && have == 1 && !batched) {
+      tile.repeats[0] = kBatchSize;
+      continue;
+    }
     if (want == kBatchSize || (batched && grows)) {
       refuse(536, "it expands ", shape_text(value.shape, batched),
              " along the free batch; fix the batch with --shape INPUT=1,...");
@@ -247,10 +271,7 @@ void import_expand(Node& n) {
     tile.repeats[k + skip] = want;
   }
   if (grows) x = n.step("ranks", ir::Reshape{shape}, {x});
-  const bool same = std::all_of(tile.repeats.begin(), tile.repeats.end(),
-                                [](int64_t repeats) { return repeats == 1; });
-  if (same) return n.emit(ir::Identity{}, {x});
-  n.emit(tile, {x});
+  emit_tile(n, x, tile);
 }
 
 namespace {

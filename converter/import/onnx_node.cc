@@ -22,7 +22,19 @@ bool is_one_of(const ir::Attr& attr) {
 }
 bool moves_only(const ir::Attr& attr) {
   return is_one_of<ir::Concat, ir::Transpose, ir::Reshape, ir::Pad, ir::Gather, ir::Cast,
-                   ir::Identity, ir::Unsqueeze, ir::Squeeze, ir::Slice, ir::Tile>(attr);
+                   ir::Identity, ir::Unsqueeze, ir::Squeeze, ir::Slice, ir::Tile, ir::Select>(attr);
+}
+
+// "Is it -1?", asked of a shape: a batch size is not, whatever it will be. PyTorch's expand() asks.
+bool asks_for_negative(const ir::Attr& attr, const std::vector<eval::View>& in) {
+  const auto* binary = std::get_if<ir::Binary>(&attr);
+  if (!binary || binary->op != ir::Binary::Op::equal) return false;
+  for (const eval::View& view : in) {
+    const bool negative = std::all_of(view.ints.begin(), view.ints.end(),
+                                      [](int64_t i) { return i < 0 && i != kBatchSize; });
+    if (negative && !view.ints.empty()) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -216,9 +228,11 @@ void Node::learn(ir::ValueId id) {
   std::vector<eval::View> in;
   for (ir::ValueId v : node.in) {
     const std::optional<eval::View> view = known_view(import_, v);
-    if (!view || (holds_batch(*view) && !moves_only(node.attr))) return;
+    if (!view) return;
     in.push_back(*view);
   }
+  const bool has_batch = std::any_of(in.begin(), in.end(), holds_batch);
+  if (has_batch && !moves_only(node.attr) && !asks_for_negative(node.attr, in)) return;
   if (const auto* cast = std::get_if<ir::Cast>(&node.attr); cast && holds_batch(in[0])) {
     if (cast->to != 6 && cast->to != 7) return;
     import_.known[id] = {out.type, out.shape, {}, {in[0].ints.begin(), in[0].ints.end()}};
@@ -249,6 +263,17 @@ void Node::emit_output(size_t output, ir::Attr attr, std::vector<ir::ValueId> in
   const std::string& name = proto_.output(static_cast<int>(output));
   if (name.empty()) return;
   import_.values[name] = add(cat(name_, "/", output), name, std::move(attr), std::move(in));
+}
+
+// Some input takes the batch, or nobody could have asked for its size.
+void Node::emit_along_batch(ir::ValueId x) {
+  for (ir::ValueId id : import_.graph.inputs) {
+    const ir::Value& input = value(id);
+    if (!input.batched || input.shape[0] != 1) continue;
+    if (value(x).type == ir::ElementType::f16) x = step("wide", ir::Cast{1}, {x});  // data are f32
+    return emit(ir::Expand{}, {x, id});
+  }
+  refuse(536, "it asks for the size of the batch, but no input takes one");
 }
 
 void Node::emit_constant(eval::Tensor tensor) {

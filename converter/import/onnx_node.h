@@ -107,6 +107,8 @@ class Node {
   size_t outputs() const { return static_cast<size_t>(proto_.output_size()); }
   // Whether a node or the graph reads that output.
   bool is_read(size_t output) const;
+  // A value [1, ...] that is the same for the whole batch, repeated as often as the free batch.
+  void emit_along_batch(ir::ValueId x);
   // This node's output is a constant.
   void emit_constant(eval::Tensor tensor);
   ir::ValueId constant(const char* step, std::vector<int64_t> shape, std::vector<float> data);

@@ -179,7 +179,9 @@ void import_constant(Node& n) {
 }
 
 void import_constant_of_shape(Node& n) {
-  const std::vector<int64_t> shape = n.known_ints(0, "its shape");
+  std::vector<int64_t> shape = n.known_ints(0, "its shape");
+  const bool along_batch = !shape.empty() && shape[0] == kBatchSize;
+  if (along_batch) shape[0] = 1;
   if (std::find(shape.begin(), shape.end(), kBatchSize) != shape.end()) {
     refuse(537, "it makes a constant as large as the free batch; fix the batch with --shape ",
            "INPUT=1,...");
@@ -202,6 +204,10 @@ void import_constant_of_shape(Node& n) {
     tensor.data.assign(static_cast<size_t>(count), float{tensor.data[0]});
   } else {
     tensor.ints.assign(static_cast<size_t>(count), int64_t{tensor.ints[0]});
+  }
+  if (along_batch) {
+    const std::string name = cat(n.name(), "/value");
+    return n.emit_along_batch(n.import().add_constant(name, std::move(tensor)));
   }
   n.emit_constant(std::move(tensor));
 }

@@ -237,6 +237,17 @@ Result<ValueType> infer(const Inference& i, const Tile& tile) {
   return result;
 }
 
+Result<ValueType> infer(const Inference& i, const Expand&) {
+  QRT_CHECK_OK(i.arity(2));
+  const Value &x = i.in(0), &like = i.in(1);
+  if (x.shape.empty() || x.shape[0] != 1 || x.batched || !like.batched || like.shape[0] != 1) {
+    return i.error(550, "inputs ", x.name, " ", shape_text(x.shape, x.batched), " and ", like.name,
+                   " ", shape_text(like.shape, like.batched),
+                   "; expected [1,...] without and [N,...] with the batch");
+  }
+  return ValueType{x.type, x.shape, true};
+}
+
 }  // namespace qrt::ir::detail
 
 namespace qrt::ir {

@@ -145,6 +145,9 @@ struct Resize {
 struct Tile {
   std::vector<int64_t> repeats;
 };
+// in: x [1, ...], a value that takes the batch. x repeated along dimension 0 as often: how a
+// constant takes the batch.
+struct Expand {};
 // Only inside the importer and the folding pass, never after it:
 struct Identity {};
 struct Shape {};
@@ -172,7 +175,7 @@ struct ConvTranspose {
 using Attr =
     std::variant<Conv2d, Linear, Pool2d, Binary, Unary, Affine, Softmax, Concat, Transpose, Reshape,
                  Pad, Gather, Cast, Identity, Shape, Unsqueeze, Squeeze, Slice, BatchNorm, Resize,
-                 Tile, MatMul, ConvTranspose, Select, Reduce, ArgReduce, TopK>;
+                 Tile, MatMul, ConvTranspose, Select, Reduce, ArgReduce, TopK, Expand>;
 
 }  // namespace qrt::ir
 

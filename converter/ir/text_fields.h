@@ -150,6 +150,8 @@ void fields(V& v, Resize& a) {
   v.field("outside", a.outside);
 }
 template <class V>
+void fields(V&, Expand&) {}
+template <class V>
 void fields(V& v, Tile& a) {
   v.field("repeats", a.repeats);
 }

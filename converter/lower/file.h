@@ -36,6 +36,7 @@ enum class Kind : uint8_t {
   resize = 17,
   gather = 18,
   tile = 19,
+  expand = 20,
   matmul = 21,
   conv_transpose = 22
 };

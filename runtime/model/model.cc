@@ -31,6 +31,7 @@ static_assert(same(DType::boolean, fb::DType::boolean) && same(DType::boolean, f
 static_assert(same(OpKind::pad, fb::OpKind::pad));
 static_assert(same(OpKind::slice, fb::OpKind::slice) && same(OpKind::tile, fb::OpKind::tile));
 static_assert(same(OpKind::resize, fb::OpKind::resize) && same(OpKind::gather, fb::OpKind::gather));
+static_assert(same(OpKind::expand, fb::OpKind::expand));
 static_assert(same(ResizeMode::cubic, fb::ResizeMode::MAX));
 static_assert(same(Coordinates::tf_crop_and_resize, fb::Coordinates::MAX));
 static_assert(same(NearestMode::ceil, fb::NearestMode::MAX));
@@ -193,6 +194,8 @@ const char* name_of(OpKind kind) {
       return "top_k";
     case OpKind::cast:
       return "cast";
+    case OpKind::expand:
+      return "expand";
   }
   return "unknown";
 }

@@ -312,6 +312,7 @@ Status read_attrs(Reader& r, const fb::Operator& o, Node& node) {
     case OpKind::matmul:
     case OpKind::select:
     case OpKind::cast:
+    case OpKind::expand:
       return {};
   }
   // A number between two kinds: the format has gaps.
@@ -323,6 +324,11 @@ bool may_have_residual(OpKind kind) {
   return kind == OpKind::conv2d || kind == OpKind::linear || kind == OpKind::conv_transpose;
 }
 
+bool takes_two(OpKind kind) {
+  return kind == OpKind::binary || kind == OpKind::gather || kind == OpKind::expand ||
+         kind == OpKind::matmul;
+}
+
 Status read_node(Reader& r, const fb::Operator& o, Node& node) {
   QRT_TRY(read_enum(o.kind(), &node.kind, "the operator's kind is unknown"));
   QRT_REQUIRE(std::strcmp(name_of(node.kind), "unknown") != 0, kBadModel, 110,
@@ -330,8 +336,7 @@ Status read_node(Reader& r, const fb::Operator& o, Node& node) {
   QRT_TRY(check_tables(o));
   int64_t least = 1, most = 1;
   if (node.kind == OpKind::concat) most = kMaxArity;
-  if (node.kind == OpKind::binary || node.kind == OpKind::gather || node.kind == OpKind::matmul)
-    least = most = 2;
+  if (takes_two(node.kind)) least = most = 2;
   if (node.kind == OpKind::select) least = most = 3;
   if (may_have_residual(node.kind)) most = 2;
   QRT_TRY(read_indices(r, *o.inputs(), least, most, "the number of inputs is out of range",

@@ -32,6 +32,7 @@ enum class OpKind : uint8_t {
   resize = 17,
   gather = 18,
   tile = 19,
+  expand = 20,
   matmul = 21,
   conv_transpose = 22,
 };

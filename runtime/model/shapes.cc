@@ -185,6 +185,16 @@ Status gather_out(const LongShape& in, const LongShape& indices, int axis, LongS
   return {};
 }
 
+// Dimension 0 is the second input's.
+Status expand_out(const LongShape& in, const LongShape& like, LongShape* out) {
+  if (in.rank < 1 || like.rank < 1) return need_rank(in.rank < 1 ? in : like, 1);
+  if (in.dim[0] != 1)
+    return Status(kBad, 182, "what follows the batch has a dimension 0 of its own")
+        .values(in.dim[0], 1);
+  out->dim[0] = like.dim[0];
+  return {};
+}
+
 Status select_out(const Model& m, const Node& node, int64_t batch, LongShape* out) {
   LongShape both;
   QRT_TRY(broadcast(at_batch(m.tensors[node.inputs[1]], batch),
@@ -261,6 +271,8 @@ Status output_shape(const Model& m, const Node& node, int64_t batch, LongShape* 
       return {};
     case OpKind::gather:
       return gather_out(in, at_batch(m.tensors[node.inputs[1]], batch), node.gather->axis, out);
+    case OpKind::expand:
+      return expand_out(in, at_batch(m.tensors[node.inputs[1]], batch), out);
     case OpKind::tile:  // below 2^48: batch 1 comes first and holds the product to 2^24
       for (int i = 0; i < in.rank; ++i) out->dim[i] *= node.tile->repeats[i];
       return {};
@@ -282,7 +294,8 @@ Status check_types(const Model& m, const Node& node) {
   const DType out = m.tensors[node.outputs[0]].dtype;
   const DType first = m.tensors[node.inputs[0]].dtype;
   const DType in = m.tensors[node.inputs[node.kind == OpKind::select ? 1 : 0]].dtype;
-  const size_t alike = node.kind == OpKind::gather ? 1 : node.inputs.size();
+  const bool one = node.kind == OpKind::gather || node.kind == OpKind::expand;
+  const size_t alike = one ? 1 : node.inputs.size();
   for (size_t i = node.kind == OpKind::select ? 1 : 0; i < alike; ++i)
     QRT_TRY(need_types(m.tensors[node.inputs[i]].dtype == in,
                        "the operator's inputs differ in element type"));
@@ -294,6 +307,7 @@ Status check_types(const Model& m, const Node& node) {
     case OpKind::pad:
     case OpKind::slice:
     case OpKind::tile:
+    case OpKind::expand:  // only the shape of its second input counts
       return need_types(out == in, kOutput);
     case OpKind::gather: {
       const DType indices = m.tensors[node.inputs[1]].dtype;

@@ -18,6 +18,7 @@ const %s: f32[2] = {1, -0.25}
 const %half: f16[3] = {0.5, 1, 2}
 const %codes: u8[2] = {1, 0}
 const %index: i64[3] = {0, -1, 1}
+const %w1: f32[1,3] = {1, 2, 3}
 const %coded: f32[2,4] = codebook {books=1, count=2, dim=2, scope_rows=0, entry=f16} entries {1, 2, 3, 4} codes {0, 1, 1, 0} source gather
 node conv = conv2d(%x, %w, %s, %s, %x) {kernel=[3,3], pad=[1,1,1,1], groups=2, scale=true, bias=true, residual=true, clamp=[0,none]} -> %c: f32[N,2,4,4] from conv1, relu1
 node pool = pool2d(%c) {mode=average, kernel=[2,2], stride=[2,2], count_include_pad=true} -> %p: f32[N,2,2,2]
@@ -42,7 +43,9 @@ node down = squeeze(%up) {axes=[0]} -> %down: f16[3]
 node cut = slice(%size) {starts=[1], ends=[3], axes=[0], steps=[1]} -> %cut: i64[2]
 node bigger = resize(%c) {mode=cubic, coordinates=tf_crop_and_resize, nearest=ceil, sizes=[0,0,8,8], scales=[0,0,2,1.5], roi=[0,0,0.25,0,1,1,0.75,1], cubic_a=-0.5, exclude_outside=true, outside=3} -> %bigger: f32[N,2,8,8]
 node many = tile(%bigger) {repeats=[1,2,1,1]} -> %many: f32[N,4,8,8]
+node all = expand(%w1, %x) -> %all: f32[N,3]
 output %pad
+output %all
 output %many
 output %down
 output %cut

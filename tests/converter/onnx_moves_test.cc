@@ -81,6 +81,10 @@ TEST_CASE("Slice: both spellings, negative steps, the free batch whole") {
   back.with("s", Ints{-1}).with("e", Ints{-100}).with("a", Ints{-1}).with("t", Ints{-2});
   CHECK(run(back, {2, 3}, kSix)[0].data == Floats{3, 1, 6, 4});
 
+  One flip("Slice", {-1, 3}, {"s", "e", "a", "t"});  // as PyTorch writes it
+  flip.with("s", Ints{-1}).with("e", Ints{-INT64_MAX}).with("a", Ints{1}).with("t", Ints{-1});
+  CHECK(run(flip, {2, 3}, kSix)[0].data == Floats{3, 2, 1, 6, 5, 4});
+
   One batch("Slice", {-1, 3}, {"s", "e"});
   batch.with("s", Ints{0, 1}).with("e", Ints{INT32_MAX, 3});
   CHECK(run(batch, {2, 3}, kSix)[0].data == Floats{2, 3, 5, 6});
@@ -214,6 +218,59 @@ TEST_CASE("Tile and Expand") {
   like.node("Expand", {"x", "shape"}, "y");
   like.output("y");
   CHECK(run(like, {2, 1}, {5, 6})[0].data == Floats{5, 5, 5, 6, 6, 6});
+}
+
+TEST_CASE("constants that take the free batch") {
+  // The batch as exporters ask for it: shape(x)[0].
+  const auto model = [](const char* op, bool second) {
+    OnnxBuilder b;
+    b.input("x", {-1, 1, 2});
+    b.ints("zero", {1}, {0});
+    b.ints("rest", {2}, {3, 1});
+    b.floats("token", {1, 1, 2}, {7, 8});
+    b.node("Shape", {"x"}, "shape");
+    b.node("Gather", {"shape", "zero"}, "n");
+    const std::vector<std::string> front = {"n", "rest"}, behind = {"rest", "n"};
+    set(b.node("Concat", second ? behind : front, "target"), "axis", 0);
+    const std::vector<std::string> sized = {"target"}, repeated = {"token", "target"};
+    b.node(op, op == std::string("ConstantOfShape") ? sized : repeated, "many");
+    b.output("many");
+    return b;
+  };
+  const Floats x = {1, 2, 3, 4};
+  const Floats two_threes = {7, 8, 7, 8, 7, 8, 7, 8, 7, 8, 7, 8};
+  auto y = run(model("Expand", false), {2, 1, 2}, x);
+  CHECK(y[0].shape == Ints{2, 3, 2});
+  CHECK(y[0].data == two_threes);
+  y = run(model("Tile", false), {2, 1, 2}, x);
+  CHECK(y[0].shape == Ints{2, 3, 2});
+  CHECK(y[0].data == two_threes);
+  y = run(model("ConstantOfShape", false), {2, 1, 2}, x);
+  CHECK(y[0].shape == Ints{2, 3, 1});
+  CHECK(y[0].data == Floats(6));
+  CHECK(refused(model("Expand", true)) == 536);
+  CHECK(refused(model("Tile", true)) == 536);
+  CHECK(refused(model("ConstantOfShape", true)) == 537);
+}
+
+TEST_CASE("expand() with -1 as PyTorch writes it, along a free batch") {
+  OnnxBuilder b;
+  b.input("x", {-1, 1, 2});
+  b.ints("zero", {1}, {0});
+  b.ints("minus", {2}, {-1, -1});
+  b.ints("keep", {3}, {-1, -1, -1});
+  b.ints("ones", {3}, {1, 1, 1});
+  b.floats("token", {1, 1, 2}, {7, 8});
+  b.node("Shape", {"x"}, "shape");
+  b.node("Gather", {"shape", "zero"}, "n");
+  set(b.node("Concat", {"n", "minus"}, "wanted"), "axis", 0);
+  b.node("Equal", {"wanted", "keep"}, "kept");
+  b.node("Where", {"kept", "ones", "wanted"}, "target");
+  b.node("Expand", {"token", "target"}, "y");
+  b.output("y");
+  const auto y = run(b, {2, 1, 2}, {1, 2, 3, 4});
+  CHECK(y[0].shape == Ints{2, 1, 2});
+  CHECK(y[0].data == Floats{7, 8, 7, 8});
 }
 
 TEST_CASE("blocks of pixels to channels and back") {

@@ -22,7 +22,7 @@ uint32_t add_input(FullModel& f, const std::vector<int32_t>& dims, fb::DType dty
 TEST_CASE("operators: kind, options, arity, indices") {
   check_mutations({
       {"name", [](FullModel& f) { f.op(0).name = "a\tb"; }, 109},
-      {"kind 20", [](FullModel& f) { f.op(0).kind = static_cast<fb::OpKind>(20); }, 110},
+      {"kind 23", [](FullModel& f) { f.op(0).kind = static_cast<fb::OpKind>(23); }, 110},
       {"kind beyond", [](FullModel& f) { f.op(0).kind = static_cast<fb::OpKind>(200); }, 110},
       {"other kind", [](FullModel& f) { f.op(f.reshape).kind = fb::OpKind::unary; }, 161},
       {"foreign options",
@@ -484,6 +484,30 @@ TEST_CASE("comparisons, choices, reductions and rankings") {
          f.tensor(f.op(f.cast).outputs[0]).dims = {1, 3, 6};
        },
        180},
+  });
+}
+
+TEST_CASE("what follows the batch") {
+  check_mutations({
+      {"one input", [](FullModel& f) { f.op(f.expand).inputs.pop_back(); }, 160},
+      {"options", [](FullModel& f) { f.op(f.expand).tile = std::make_unique<fb::TileT>(); }, 161},
+      {"takes the batch itself",
+       [](FullModel& f) {
+         f.op(f.expand).inputs[0] = add_input(f, {1, 1, 1, 6}, fb::DType::f32);
+       },
+       182},
+      {"a dimension 0 of its own", [](FullModel& f) { f.op(f.expand).inputs[0] = f.constant; },
+       182},
+      {"follows what has no dimension",
+       [](FullModel& f) { f.op(f.expand).inputs[1] = f.b.constant_tensor("single", {}, {1}); },
+       182},
+      {"follows what does not take the batch",
+       [](FullModel& f) { f.op(f.expand).inputs[1] = f.op(f.expand).inputs[0]; }, 180},
+      {"follows integers",
+       [](FullModel& f) { f.op(f.expand).inputs[1] = add_input(f, {1}, fb::DType::i64); }, 0},
+      {"output", [](FullModel& f) { f.tensor(f.op(f.expand).outputs[0]).batched = false; }, 180},
+      {"type", [](FullModel& f) { f.tensor(f.op(f.expand).inputs[0]).dtype = fb::DType::i32; },
+       181},
   });
 }
 

@@ -176,11 +176,17 @@ uint32_t add_moves(FullModel& f, uint32_t in) {
 uint32_t add_elementwise(FullModel& f, uint32_t pooled) {
   ModelBuilder& b = f.b;
   f.constant = b.constant_tensor("constant", {6}, random_floats(6, 4));
+  const uint32_t shift = b.constant_tensor("shift", {1, 1, 1, 6}, random_floats(6, 9));
+  const uint32_t shifts = b.tensor("shifts", {1, 1, 1, 6}),
+                 shifted = b.tensor("shifted", {1, 3, 3, 6});
+  b.op("expand", fb::OpKind::expand, {shift, pooled}, shifts);
+  f.expand = last_op(f);
+  b.op("shift", fb::OpKind::binary, {pooled, shifts}, shifted).binary = make_unique<fb::BinaryT>();
   const uint32_t sum = b.tensor("sum", {1, 3, 3, 6}), bent = b.tensor("bent", {1, 3, 3, 6});
   const uint32_t normed = b.tensor("normed", {1, 3, 3, 6}), wide = b.tensor("wide", {1, 4, 5, 6});
   const uint32_t mean = b.tensor("mean", {1, 1, 1, 6}), flat = b.tensor("flat", {1, 6});
   const uint32_t both = b.tensor("both", {1, 1, 1, 6});
-  f.binary = (b.op("binary", fb::OpKind::binary, {pooled, f.constant}, sum).binary =
+  f.binary = (b.op("binary", fb::OpKind::binary, {shifted, f.constant}, sum).binary =
                   make_unique<fb::BinaryT>(),
               last_op(f));
   f.unary =

@@ -14,7 +14,8 @@ struct FullModel {
   // operators
   size_t transpose, conv, codebook_conv, pool, global, binary, unary, affine, pad, concat, reshape,
       linear, table_linear, affine_linear, planes_linear, trits_linear, softmax, slice, resize,
-      gather, tile, norm, product, transposed, compare, select, reduce, arg_reduce, top_k, cast;
+      gather, tile, expand, norm, product, transposed, compare, select, reduce, arg_reduce, top_k,
+      cast;
   // weights
   size_t w_dense, w_codebook, w_i8, w_table, w_affine, w_planes, w_trits, w_transposed;
   // tensors

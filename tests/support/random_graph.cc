@@ -254,7 +254,7 @@ ir::ValueId RandomGraph::odd_step(ir::ValueId x) {
 ir::ValueId RandomGraph::cut(ir::ValueId x) {
   const auto s = value(x).shape;
   const int64_t axis = pick(1, 3), at = pick(0, s[static_cast<size_t>(axis)] - 1);
-  switch (pick(0, 1)) {
+  switch (pick(0, 2)) {
     case 0: {  // backwards, and to the end of another axis
       const int64_t from = at % s[static_cast<size_t>(axis % 3 + 1)];
       return node(ir::Slice{{-1, from}, {INT64_MIN, INT64_MAX}, {axis, axis % 3 - 3}, {-1, 1}},

@@ -200,4 +200,32 @@ TEST_CASE("gather: a single index takes the axis away; refusals") {
   CHECK(run(node, {in, at(0)}, &out).id() == 253);
 }
 
+TEST_CASE("expand: as often as the second input's dimension 0 says") {
+  for (DType type : kTypes) {
+    const HostTensor in = bytes_tensor(type, shape({1, 2, 3}), 8);
+    HostTensor out;
+    out.dtype = type;
+    out.shape = shape({4, 2, 3});
+    Node node;
+    node.kind = OpKind::expand;
+    OpRun run;
+    const Status status = run(node, {in, random_tensor(shape({4, 5}), 1)}, &out);
+    REQUIRE_MESSAGE(status.ok(), status.what());
+    CHECK(run.guards_held);
+    for (size_t i = 0; i < out.count(); ++i) CHECK(element(out, i) == element(in, i % 6));
+  }
+  HostTensor out;
+  out.shape = shape({4, 3});
+  Node node;
+  node.kind = OpKind::expand;
+  OpRun run;
+  const HostTensor like = random_tensor(shape({4}), 1), two = random_tensor(shape({2, 3}), 1);
+  CHECK(run(node, {two, like}, &out).id() == 279);
+  CHECK(run(node, {random_tensor(shape({}), 1), like}, &out).id() == 279);
+  CHECK(run(node, {two}, &out).id() == 251);
+  const HostTensor one = random_tensor(shape({1, 3}), 1);
+  CHECK(run(node, {one, random_tensor(shape({5}), 1)}, &out).id() == 253);
+  CHECK(run(node, {bytes_tensor(DType::i32, shape({1, 3}), 1), like}, &out).id() == 252);
+}
+
 }  // namespace qrt::test
