@@ -300,8 +300,9 @@ emit::Golden placeholder_golden(const ir::Graph& g, const std::vector<eval::Tens
 
 // The network with encodings of the planned sizes that mean nothing.
 Built build_placeholders(const ConvertOptions& o, ir::Graph graph, const emit::FileInfo& info,
-                         const quant::PqPlans& plans) {
-  quant::apply_placeholders(graph, plans);
+                         const quant::PqOptions& options, const quant::PqPlans& plans) {
+  const bool repairs = !o.calibrate.empty() && options.use_activations && plans.any_coded();
+  quant::apply_placeholders(graph, plans, repairs ? &options.repairs : nullptr);
   return build(o, graph, info);
 }
 
@@ -314,10 +315,11 @@ void add_times(const ConvertOptions& o, Converted& result) {
 // The plan alone: sizes and times without k-means.
 void dry_run(const ConvertOptions& o, const ir::Graph& graph, const emit::FileInfo& info,
              Converted& result) {
+  quant::PqOptions options;
   quant::PqPlans plans;
   if (!o.method.empty()) {
     take(quant::find_method(o.method), "--method");
-    const quant::PqOptions options = take(quant::parse_pq_options(o.method_options), o.model);
+    options = take(quant::parse_pq_options(o.method_options), o.model);
     plans = take(quant::plan_pq(graph, options), o.model);
   }
   append(result.notes, plans.notes);
@@ -327,7 +329,7 @@ void dry_run(const ConvertOptions& o, const ir::Graph& graph, const emit::FileIn
     quant::LayerReport& r = result.layers.emplace_back();
     r.layer = p.layer, r.is_encoded = p.is_coded(), r.why_not = p.why_not;
   }
-  Built built = build_placeholders(o, graph, info, plans);
+  Built built = build_placeholders(o, graph, info, options, plans);
   append(result.notes, built.notes);
   result.file = std::move(built.file);
   result.sizes = std::move(built.sizes);
@@ -342,9 +344,10 @@ void search(const ConvertOptions& o, const emit::FileInfo& info, const quant::Ca
     Converted report;
   };
   std::map<std::string, Tried> tried;  // by the rules that led there; encoded graphs are small
+  const quant::PqOptions pq = take(quant::parse_pq_options(o.method_options), o.model);
   SearchSteps steps;
   steps.size_of = [&](const quant::PqPlans& plans) -> uint64_t {
-    return build_placeholders(o, graph, info, plans).file.size();
+    return build_placeholders(o, graph, info, pq, plans).file.size();
   };
   steps.build = [&](const quant::MethodOptions& options) {
     Tried t{graph, {}};

@@ -1,12 +1,13 @@
 #include "converter/quant/pq_plan.h"
 
 #include <algorithm>
-#include <memory>
 #include <set>
+#include <variant>
 
 #include "converter/base/text.h"
 #include "converter/ir/edit.h"
 #include "converter/quant/layer_rules.h"
+#include "converter/quant/network.h"
 #include "schema/layout.h"
 
 namespace qrt::quant {
@@ -190,22 +191,27 @@ Encoding placeholder(const PqPlan& p) {
   return book;
 }
 
-void apply_placeholders(ir::Graph& graph, const PqPlans& plans) {
+void apply_placeholders(ir::Graph& graph, const PqPlans& plans, const Repairs* repairs) {
   for (const PqPlan& p : plans.layers) {
-    if (!p.is_coded()) continue;
-    ir::Constant c;
-    c.encoding = std::make_shared<Encoding>(placeholder(p));
-    c.source = "placeholder";
-    const ir::Value value = graph.values[static_cast<size_t>(p.weight)];
-    const ir::ValueId v = ir::add_constant(graph, value.name, value.shape, std::move(c));
-    graph.nodes[static_cast<size_t>(p.node)].in[1] = v;
-    // Names have a length in the file too: the new constant takes that of the old where it is free.
-    const bool is_shared = std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const auto& n) {
-      return std::count(n.in.begin(), n.in.end(), p.weight) > 0;
-    });
-    if (!is_shared)
-      std::swap(graph.values[static_cast<size_t>(v)].name,
-                graph.values[static_cast<size_t>(p.weight)].name);
+    const ir::Constant* c = ir::constant_of(graph, p.weight);
+    const bool touched = repairs != nullptr && c && !c->encoding;
+    CodedLayer layer;
+    if (p.is_coded())
+      layer.book = std::get<Codebook>(placeholder(p));
+    else if (touched && repairs->dense)
+      layer.weights = c->data;
+    else
+      continue;
+    const auto outputs = static_cast<size_t>(p.outputs);
+    // As the repairs leave them: scales exactly f16, biases not.
+    if (touched && repairs->scale && p.is_coded()) layer.scale.assign(outputs, 0.5f);
+    if (touched && repairs->bias) layer.bias.assign(outputs, 0.1f);
+    for (size_t o = 0; o < outputs; ++o) {  // no two layers alike: equal buffers are stored once
+      const auto noise = static_cast<float>((o * 7 + static_cast<size_t>(p.node) * 13) % 251);
+      if (!layer.scale.empty()) layer.scale[o] += noise / 1024;
+      if (!layer.bias.empty()) layer.bias[o] += noise / 1024;
+    }
+    commit_layer(graph, p.node, layer);
   }
   ir::remove_dead(graph);
 }

@@ -32,6 +32,11 @@ struct PqPlans {
   std::vector<PqPlan> layers;         // every Conv2d and Linear, in graph order
   std::vector<std::string> notes;     // what was asked for and could not be
   std::vector<std::string> warnings;  // rules that matched nothing
+  bool any_coded() const {
+    for (const PqPlan& p : layers)
+      if (p.is_coded()) return true;
+    return false;
+  }
 };
 
 // Defaults by kind of layer, then --layers. Layers stay dense, with a reason, that are encoded
@@ -54,8 +59,9 @@ uint64_t planned_bytes(const PqPlan&);
 // An encoding of the planned sizes that means nothing: for sizes and times before k-means.
 Encoding placeholder(const PqPlan&);
 
-// Gives every coded layer of the plan its placeholder.
-void apply_placeholders(ir::Graph&, const PqPlans&);
+// Gives every coded layer of the plan its placeholder, and every layer the scale and bias that
+// `repairs` will leave it with; null where there will be none (no calibration data).
+void apply_placeholders(ir::Graph&, const PqPlans&, const Repairs* repairs = nullptr);
 
 }  // namespace qrt::quant
 

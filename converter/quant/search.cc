@@ -14,6 +14,7 @@ namespace qrt::quant {
 namespace {
 
 constexpr int kNoData = 738;
+constexpr int32_t kPositions = 16;  // per sample and layer, where the options leave it open
 
 // Energy of got - want over that of want, all f32 outputs together.
 double disturbance(const std::vector<eval::Tensor>& got, const std::vector<eval::Tensor>& want) {
@@ -35,15 +36,19 @@ std::vector<int32_t> block_lengths(const PqPlan& p) {
   return {out.begin(), out.end()};
 }
 
+// Several small books code finer than one large one of as many bytes, where entries count.
+struct Size {
+  int32_t books, centroids;
+};
+constexpr Size kSizes[] = {{1, 16}, {2, 16}, {3, 16},  {4, 16},
+                           {1, 64}, {2, 64}, {1, 256}, {2, 256}};
+
 // The candidates of a layer with blocks of `dim`, every clipped size once.
 std::vector<PqLayerSettings> candidates(const PqPlan& p, const PqLayerSettings& base, int32_t dim) {
-  struct Size {
-    int32_t books, centroids;
-  };
   std::vector<PqLayerSettings> out;
   std::set<std::pair<int32_t, int32_t>> seen;
   const int64_t points = p.outputs * ((p.inputs + dim - 1) / dim);
-  for (const Size size : {Size{1, 16}, {2, 16}, {1, 64}, {2, 64}, {1, 256}}) {
+  for (const Size size : kSizes) {
     if (size.books > 1 && dim < 4) continue;  // a scalar or a pair needs no sum
     if (size.centroids < 64 && dim < 2) continue;
     PqLayerSettings s = base;
@@ -115,8 +120,8 @@ class Search {
       for (const int32_t dim : block_lengths(p)) requests.push_back({p.node, dim});
     }
     if (requests.empty()) return std::vector<Gram>();
-    return collect_grams(graph_, requests, data_, options_.positions > 0 ? options_.positions : 16,
-                         options_.seed);
+    const int32_t positions = options_.positions > 0 ? options_.positions : kPositions;
+    return collect_grams(graph_, requests, data_, positions, options_.seed);
   }
 
   Result<void> open_network() {

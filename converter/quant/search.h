@@ -37,9 +37,9 @@ struct SearchOptions {
 };
 
 // Every candidate of every layer that has no rule of its own: blocks of 1, 2, 4, and one and two
-// kernels (8 and 16 without a window); books of 16, 64 and 256 entries, two additive books of 16
-// and of 64; f16 or i8 entries where those make up much of the layer; and dense. The graph must be
-// the one that was planned. Errors: QRT-E0738 (no data), those of collect_grams(), evaluate() and
+// kernels (8 and 16 without a window); one or two books of 16, 64 or 256 entries, three or four of
+// 16; f16 entries, or i8 where entries make up much of the layer; and dense. The graph must be the
+// one that was planned. Errors: QRT-E0738 (no data), those of collect_grams(), evaluate() and
 // encode_pq_layer().
 Result<std::vector<LayerChoices>> measure_choices(const ir::Graph&, const PqPlans&,
                                                   const PqOptions&, const CalibrationData&,

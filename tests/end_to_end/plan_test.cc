@@ -54,6 +54,9 @@ std::string truth() {
 const char* kMostLayers = R"({"layers": [
   {"match": "/blocks/blocks\\.[0-3]/.*", "centroids": 64}]})";
 
+// A search is tested here, not how well layers are fitted afterwards.
+const char* kQuick = "iterations=3,permute=0,rounds=1,reassign=no,refit=no,retarget=no";
+
 size_t size_of(const std::string& path) {
   return read_text(path).size();
 }
@@ -65,24 +68,31 @@ TEST_CASE("dry run: the sizes it tells are those of the conversion") {
        {R"({"default": {"iterations": 3}})",
         R"({"default": {"iterations": 3, "books": 2, "centroids": 16, "entries": "i8"},
             "layers": [{"match": "/fc/Gemm", "dense": true}]})"}) {
-    cli::ConvertOptions o;
-    o.model = demo("model.onnx");
-    o.method = "pq";
-    o.method_options["layers"] = rules;
-    const cli::Converted real = cli::convert(o);
-    o.dry_run = true;
-    const cli::Converted planned = cli::convert(o);
-    CHECK(planned.file.size() == real.file.size());
-    REQUIRE(planned.sizes.layers.size() == real.sizes.layers.size());
-    for (size_t i = 0; i < real.sizes.layers.size(); ++i) {
-      const auto &p = planned.sizes.layers[i], &r = real.sizes.layers[i];
-      CHECK(p.layer == r.layer);
-      CHECK(p.encoding == r.encoding);
-      CHECK(p.weight_bytes() == r.weight_bytes());
+    for (const bool has_data : {false, true}) {
+      CAPTURE(rules);
+      CAPTURE(has_data);
+      cli::ConvertOptions o;
+      o.model = demo("model.onnx");
+      o.method = "pq";
+      o.method_options["layers"] = rules;
+      o.method_options["rounds"] = "1";
+      if (has_data) o.calibrate = {demo("calibration.npy")};
+      o.calibrate_rows = 32;
+      const cli::Converted real = cli::convert(o);
+      o.dry_run = true;
+      const cli::Converted planned = cli::convert(o);
+      CHECK(planned.file.size() == real.file.size());
+      REQUIRE(planned.sizes.layers.size() == real.sizes.layers.size());
+      for (size_t i = 0; i < real.sizes.layers.size(); ++i) {
+        const auto &p = planned.sizes.layers[i], &r = real.sizes.layers[i];
+        CHECK(p.layer == r.layer);
+        CHECK(p.encoding == r.encoding);
+        CHECK(p.weight_bytes() == r.weight_bytes());
+      }
+      REQUIRE(planned.times.size() == real.times.size());
+      for (size_t i = 0; i < real.times.size(); ++i)  // the same kernels will run
+        CHECK(planned.times[i].kernel == real.times[i].kernel);
     }
-    REQUIRE(planned.times.size() == real.times.size());
-    for (size_t i = 0; i < real.times.size(); ++i)  // the same kernels will run
-      CHECK(planned.times[i].kernel == real.times[i].kernel);
   }
 }
 
@@ -113,60 +123,6 @@ TEST_CASE("layers: rules reach the file, unused ones are told") {
         std::string::npos);
   const CommandResult seen = run_command({command("qrt"), "inspect", out});
   CHECK(seen.out.find("--layers sha256:") != std::string::npos);
-}
-
-TEST_CASE("target size: the file fits, and its saved settings give it again") {
-  const std::string out = scratch("fit.qrt"), again = scratch("again.qrt"),
-                    saved = scratch("saved.json");
-  const std::vector<std::string> data = {"--calibrate", demo("calibration.npy"), "--pq",
-                                         "iterations=5"};
-  const std::string rules = file("most.json", kMostLayers);
-  std::vector<std::string> words = data;
-  words.insert(words.end(), {"--layers", rules, "--target-size", "100k", "--save-layers", saved});
-  const CommandResult r = convert(words, out);
-  REQUIRE(r.code == 0);
-  CHECK(size_of(out) <= 100000);
-  CHECK(size_of(out) > 85000);  // bytes that were allowed are used
-  words = data;
-  words.insert(words.end(), {"--layers", saved});
-  REQUIRE(convert(words, again).code == 0);
-  // All but the record of the options is the same.
-  const auto table = [](const std::string& path) {
-    const std::string text = run_command({command("qrt"), "inspect", path}).out;
-    return text.substr(text.find("\nlayer "), text.find("\nbytes of") - text.find("\nlayer "));
-  };
-  CHECK(table(out) == table(again));
-  const auto run = [](const std::string& path) {
-    const std::string y = scratch("fit.npy");
-    REQUIRE(run_command(
-                {command("qrt"), "run", path, "--input", demo("calibration.npy"), "--output", y})
-                .code == 0);
-    return read_text(y);
-  };
-  CHECK(run(out) == run(again));
-}
-
-TEST_CASE("target size: a search keeps to rules, and refuses what cannot be") {
-  const std::string out = scratch("pinned.qrt");
-  const std::string rules =
-      file("pin.json", R"({"layers": [{"match": "/fc/Gemm", "block": 4, "centroids": 8},
-                                      {"match": ".*blocks\\.[0-3]/.*", "dense": true}]})");
-  const std::vector<std::string> data = {"--calibrate", demo("calibration.npy"), "--layers", rules,
-                                         "--pq",        "iterations=3"};
-  std::vector<std::string> words = data;
-  words.insert(words.end(), {"--target-size", "400000"});
-  const CommandResult r = convert(words, out);
-  REQUIRE(r.code == 0);
-  CHECK(size_of(out) <= 400000);
-  CHECK(r.out.find("codebook 8 x 4") != std::string::npos);
-  CHECK(r.err.find("blocks.0/conv1/Conv stays dense: a rule of --layers") != std::string::npos);
-  words = data;
-  words.insert(words.end(), {"--target-size", "10k"});
-  const std::string none = scratch("none.qrt");
-  const CommandResult small = convert(words, none);
-  CHECK(small.code == 2);
-  CHECK(small.err.find("QRT-E0739") != std::string::npos);
-  CHECK_FALSE(exists(none));
 }
 
 TEST_CASE("sizes: every way to write bytes, and what is none") {
@@ -216,6 +172,60 @@ TEST_CASE("data: samples that are not finite are refused, poor ones told") {
 }
 
 TEST_SUITE_BEGIN("long");
+
+TEST_CASE("target size: the file fits, and its saved settings give it again") {
+  const std::string out = scratch("fit.qrt"), again = scratch("again.qrt"),
+                    saved = scratch("saved.json");
+  const std::vector<std::string> data = {
+      "--calibrate", demo("calibration.npy"), "--calibrate-rows", "32", "--pq", kQuick};
+  const std::string rules = file("most.json", kMostLayers);
+  std::vector<std::string> words = data;
+  words.insert(words.end(), {"--layers", rules, "--target-size", "100k", "--save-layers", saved});
+  const CommandResult r = convert(words, out);
+  REQUIRE(r.code == 0);
+  CHECK(size_of(out) <= 100000);
+  CHECK(size_of(out) > 85000);  // bytes that were allowed are used
+  words = data;
+  words.insert(words.end(), {"--layers", saved});
+  REQUIRE(convert(words, again).code == 0);
+  // All but the record of the options is the same.
+  const auto table = [](const std::string& path) {
+    const std::string text = run_command({command("qrt"), "inspect", path}).out;
+    return text.substr(text.find("\nlayer "), text.find("\nbytes of") - text.find("\nlayer "));
+  };
+  CHECK(table(out) == table(again));
+  const auto run = [](const std::string& path) {
+    const std::string y = scratch("fit.npy");
+    REQUIRE(run_command(
+                {command("qrt"), "run", path, "--input", demo("calibration.npy"), "--output", y})
+                .code == 0);
+    return read_text(y);
+  };
+  CHECK(run(out) == run(again));
+}
+
+TEST_CASE("target size: a search keeps to rules, and refuses what cannot be") {
+  const std::string out = scratch("pinned.qrt");
+  const std::string rules =
+      file("pin.json", R"({"layers": [{"match": "/fc/Gemm", "block": 4, "centroids": 8},
+                                      {"match": ".*blocks\\.[0-3]/.*", "dense": true}]})");
+  const std::vector<std::string> data = {"--calibrate", demo("calibration.npy"), "--layers", rules,
+                                         "--pq",        "iterations=3"};
+  std::vector<std::string> words = data;
+  words.insert(words.end(), {"--target-size", "400000"});
+  const CommandResult r = convert(words, out);
+  REQUIRE(r.code == 0);
+  CHECK(size_of(out) <= 400000);
+  CHECK(r.out.find("codebook 8 x 4") != std::string::npos);
+  CHECK(r.err.find("blocks.0/conv1/Conv stays dense: a rule of --layers") != std::string::npos);
+  words = data;
+  words.insert(words.end(), {"--target-size", "10k"});
+  const std::string none = scratch("none.qrt");
+  const CommandResult small = convert(words, none);
+  CHECK(small.code == 2);
+  CHECK(small.err.find("QRT-E0739") != std::string::npos);
+  CHECK_FALSE(exists(none));
+}
 
 TEST_CASE("max drop: the smallest file found loses no more than allowed") {
   const std::string out = scratch("drop.qrt");
