@@ -75,5 +75,21 @@ TEST_CASE("exporters: targets of a view computed from the size, free batch") {
   CHECK(run(builder, {1, 4, 2}, {1, 2, 3, 4, 5, 6, 7, 8}) == Floats{1, 2, 5, 6, 3, 4, 7, 8});
 }
 
+// Only where somebody reads it: exporters name the mask of every Dropout.
+TEST_CASE("exporters: the mask of a Dropout needs a fixed batch where it is read") {
+  OnnxBuilder builder(13);
+  builder.input("x", {-1, 2});
+  builder.node("Dropout", {"x"}, "kept").add_output("mask");
+  builder.node("Neg", {"kept"}, "y");
+  builder.output("y");
+  CHECK(run(builder, {2, 2}, {1, 2, 3, 4}) == Floats{-1, -2, -3, -4});
+  builder.output("mask");
+  const auto refused = import::import_onnx(builder.save("exporters.onnx"), {});
+  REQUIRE(!refused.ok());
+  CHECK(refused.error().id == 514);
+  const auto fixed = import::import_onnx(builder.save("exporters.onnx"), {{{"x", {2, 2}}}});
+  CHECK(fixed.ok());
+}
+
 }  // namespace
 }  // namespace qrt
