@@ -21,6 +21,7 @@ SETTINGS = [
     ("dense", []),
     ("pq, 3 weights to a code of 256", PQ + ["--pq", "block_3x3=3", "centroids_fc=64"]),
     ("pq, 4 weights to a code of 256", PQ + ["--pq", "block_3x3=4", "centroids_fc=64"]),
+    ("pq, 6 weights to a code of 256", PQ + ["--pq", "block_3x3=6", "centroids_fc=64"]),
     ("pq, 9 weights to a code of 256", PQ + ["--pq", "block_3x3=9", "centroids_fc=64"]),
     ("pq, 9 weights to a code of 64", PQ + ["--pq", "block_3x3=9", "centroids_conv=64", "centroids_fc=64"]),
 ]

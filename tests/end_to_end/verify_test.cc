@@ -107,6 +107,23 @@ TEST_CASE("verify: a folder of pictures with labels gives top-1 and top-5 of bot
   CHECK(classes["agree"] >= top1 + classes["model"]["top1"].get<int>() - 300);
 }
 
+TEST_CASE("verify: the demo is ten times smaller for less than a point") {
+  const std::string out = scratch("ten.qrt");
+  REQUIRE(
+      run_command({command("qrt-convert"), demo("model.onnx"), "--preprocess", kPreprocess,
+                   "--labels", demo("labels.txt"), "--method", "pq", "--calibrate",
+                   demo("calibration.npy"), "--pq", "block_3x3=6,centroids_fc=64", "-q", "-o", out})
+          .code == 0);
+  const auto tree = nlohmann::json::parse(
+      verify(out, {"-i", demo("images"), "--preprocess", kPreprocess, "--truth", demo("truth.csv"),
+                   "--layer-rows", "2", "--probe-rows", "0", "--tolerance", "1e9"})
+          .out);
+  CHECK(10 * read_text(out).size() <= read_text(demo("model.onnx")).size());
+  const int model = tree["classes"]["model"]["top1"], file = tree["classes"]["file"]["top1"];
+  CHECK(tree["classes"]["rows"] == 300);
+  CHECK(model - file <= 3);  // of 300: one point
+}
+
 TEST_CASE("verify: labels in the order of rows, and without labels only agreement") {
   const std::string qrt = converted("labelled.qrt", {});
   std::string lines;
