@@ -92,6 +92,19 @@ void set_ridge(Statistics& s, double share, int64_t rows) {
   }
 }
 
+// Inputs that hardly vary over the samples (a thousandth of what they are) leave only rounding in
+// the centred moments, and whatever is fitted to that is wild: they count as no moments at all.
+void drop_noise(Statistics& s) {
+  constexpr double kLeastVariance = 1e-6;
+  double variance = 0, square = 0;
+  for (int64_t g = 0; g < s.groups; ++g)
+    for (int64_t i = 0; i < s.inputs; ++i) variance += s.h[at((g * s.inputs + i) * s.inputs + i)];
+  for (const double m : s.mean_x) square += m * m;
+  if (variance > kLeastVariance * square) return;
+  std::fill(s.h.begin(), s.h.end(), 0.0);
+  std::fill(s.r.begin(), s.r.end(), 0.0);
+}
+
 class Coder {
  public:
   Coder(ir::Graph& graph, const Repairs& repairs, int32_t threads, Journal* journal)
@@ -107,6 +120,7 @@ class Coder {
     scale_ = floats(in_.scale);
     const std::vector<float> bias = floats(in_.bias);
     s_ = statistics(moments, repairs_.bias, bias);
+    drop_noise(s_);
     set_ridge(s_, repairs_.ridge, moments.rows);
     gains_.assign(at(s_.outputs), 1.0);
     for (size_t o = 0; o < scale_.size(); ++o) gains_[o] = double{scale_[o]};
@@ -234,10 +248,10 @@ class Coder {
       const std::vector<double> qh = times(q, gram(o));
       const double power = std::inner_product(qh.begin(), qh.end(), q, 0.0);
       const double cross = std::inner_product(q, q + k, &s_.r[at(o * k)], 0.0);
+      const double centre = std::inner_product(q, q + k, &s_.mean_x[at(s_.group_of(o) * k)], 0.0);
       double gain = gains_[at(o)];
       if (fit_scale && power > 0) gain = cross / power;
       if (fit_scale) gain = double{round_to_half(static_cast<float>(gain))};
-      const double centre = std::inner_product(q, q + k, &s_.mean_x[at(s_.group_of(o) * k)], 0.0);
       if (fit_scale || gains_[at(o)] != original_gain(o))
         out.scale.push_back(static_cast<float>(gain));
       if (repairs_.bias) out.bias.push_back(static_cast<float>(s_.mean_t[at(o)] - gain * centre));
