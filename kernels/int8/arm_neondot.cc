@@ -1,0 +1,38 @@
+// The int8 kit for NEON with the dot product (aarch64).
+//
+// Tile 8 x 8: 16 q of sums, 2 of weights, 1 of activations. Per step 16 sdot and 10 loads.
+#include <arm_neon.h>
+
+#include "kernels/int8/generic.h"
+
+namespace qrt::kernels::int8 {
+namespace {
+
+#include "kernels/int8/neon.inc"
+
+struct NeonDot : NeonBase {
+  using Sum = int32x4_t;
+  using W = int8x16_t;
+  using X = int8x16_t;
+  using D = int32x4_t;
+  static constexpr size_t kTileM = 8, kWBytes = 16;
+
+  static Sum zero() { return vdupq_n_s32(0); }
+  static X set_x(const uint8_t* p) { return x_of(p); }
+  static W load_w(const uint8_t* p) { return vld1q_s8(reinterpret_cast<const int8_t*>(p)); }
+  static Sum mac(Sum s, X x, W w) { return vdotq_s32(s, x, w); }
+  static Int total(Sum s) { return s; }
+
+  static D d_zero() { return vdupq_n_s32(0); }
+  static D d_mac(D d, const uint8_t* x, const int8_t* w) {
+    return vdotq_s32(d, signed_x(vld1q_u8(x)), vld1q_s8(w));
+  }
+  static int32_t d_total(D d) { return lanes_sum(d); }
+};
+
+}  // namespace
+
+const Kit int8_neondot = {step_bytes<NeonDot>(), sums<NeonDot>, panel<NeonDot>,
+                          gemm<NeonDot>,         dot<NeonDot>,  quantize<NeonDot>};
+
+}  // namespace qrt::kernels::int8

@@ -1,0 +1,282 @@
+// The loops of the int8 family, written once over the primitives of an ISA. An ISA file
+// gives a struct V in an anonymous namespace, so that every instance here stays internal to it:
+//
+//   kLanes, kTileM, kTileN   lanes of 32 bits; the register tile, kTileN = 2 * kLanes
+//   kWBytes                  of a panel: kLanes outputs by kStep inputs
+//   kOffset                  what mac() subtracts from every x: 0, or 128 where x must be signed
+//   Sum zero mac total       mac(s, x, w): s + inner products of 4; total: a vector of int32
+//   X set_x(p)               4 activations at any address, for every lane
+//   W load_w                 from a panel
+//   Raw, Four transpose4     as in codebook/generic.h, on units of 4 bytes: {p[at[i]] ...} + 4 j
+//   bytes put_w(to, raw)           4 weights of kLanes outputs to kWBytes of a panel Int set1_i
+//   load_i store_i add_i sub_i mul_i widen_u8(p) F to_float set1 load store add mul min max min,
+//   max give b if a is a NaN store_u8(p, f, zero)     zero + f rounded to nearest even, kLanes
+//   bytes D d_zero d_mac d_total   kDot activations by kDot weights at any address; d_total: int32
+#ifndef QRT_KERNELS_INT8_GENERIC_H_
+#define QRT_KERNELS_INT8_GENERIC_H_
+
+#include <cstring>
+#include <utility>
+
+#include "kernels/int8/int8.h"
+
+namespace qrt::kernels::int8 {
+
+template <class V>
+constexpr size_t step_bytes() {
+  return V::kTileN / V::kLanes * V::kWBytes;
+}
+
+template <class V>
+void sums(const SumsArgs& a) {
+  for (size_t n = 0; n < a.outputs; ++n) {
+    const int8_t* w = a.weights + n * a.stride;
+    int32_t sum = 0;
+    for (size_t k = 0; k < a.inputs; ++k) sum += w[k];
+    a.sums[n] = sum;
+  }
+}
+
+// ---- panels -------------------------------------------------------------------
+
+// kLanes outputs: 16 inputs at a time as four steps, the last ones from a copy with zeros behind.
+template <class V>
+void panel_columns(const PanelArgs& a, size_t column, uint8_t* to) {
+  constexpr size_t L = V::kLanes, kStride = step_bytes<V>();
+  const size_t live = a.outputs > column ? (a.outputs - column < L ? a.outputs - column : L) : 0;
+  const int8_t* rows = a.weights + column * a.stride;
+  uint32_t at[L];
+  size_t k = 0;
+  if (live == L) {
+    for (size_t i = 0; i < L; ++i) at[i] = static_cast<uint32_t>(i * a.stride);
+    for (; k + 16 <= a.inputs; k += 16, to += 4 * kStride) {
+      const typename V::Four f = V::transpose4(rows + k, at);
+      V::put_w(to, f.a), V::put_w(to + kStride, f.b);
+      V::put_w(to + 2 * kStride, f.c), V::put_w(to + 3 * kStride, f.d);
+    }
+  }
+  for (size_t i = 0; i < L; ++i) at[i] = static_cast<uint32_t>(i * 16);
+  for (; k < a.inputs; k += 16) {
+    int8_t copy[L * 16] = {};
+    const size_t depth = a.inputs - k < 16 ? a.inputs - k : 16;
+    for (size_t i = 0; i < live; ++i) std::memcpy(copy + i * 16, rows + i * a.stride + k, depth);
+    const typename V::Four f = V::transpose4(copy, at);
+    const typename V::Raw raw[4] = {f.a, f.b, f.c, f.d};
+    for (size_t step = 0; step < (depth + kStep - 1) / kStep; ++step, to += kStride)
+      V::put_w(to, raw[step]);
+  }
+}
+
+template <class V>
+void panel(const PanelArgs& a) {
+  int32_t* head = static_cast<int32_t*>(a.panel);
+  for (size_t n = 0; n < V::kTileN; ++n) head[n] = 0;
+  sums<V>({a.weights, a.stride, a.outputs, a.inputs, head});
+  uint8_t* body = reinterpret_cast<uint8_t*>(head + kMaxTileN);
+  for (size_t j = 0; j < V::kTileN / V::kLanes; ++j)
+    panel_columns<V>(a, j * V::kLanes, body + j * V::kWBytes);
+}
+
+// ---- the register tile ----------------------------------------------------------
+
+template <class V>
+inline typename V::F residual(const Finish& f, const uint8_t* p) {
+  const typename V::Int q = V::sub_i(V::widen_u8(p), V::set1_i(f.residual_zero));
+  return V::mul(V::to_float(q), V::set1(f.residual_scale));
+}
+
+template <class V>
+inline typename V::F finished(const Finish& f, typename V::Int sum) {
+  typename V::F t = V::to_float(sum);
+  if (f.scale) t = V::mul(t, V::load(f.scale));
+  if (f.bias) t = V::add(t, V::load(f.bias));
+  if (f.residual) t = V::add(t, residual<V>(f, f.residual));
+  return V::min(V::max(t, V::set1(f.min)), V::set1(f.max));
+}
+
+// `R` rows by `NV` vectors of sums, a.outputs = NV * kLanes. Every loop over the tile is
+// unrolled: an array indexed by a variable would live in memory.
+template <class V, int R, int NV>
+__attribute__((noinline)) void multiply(const GemmArgs& a, int32_t* sums) {
+  constexpr size_t L = V::kLanes;
+  typename V::Sum sum[R][NV];
+#define QRT_EACH_ROW _Pragma("GCC unroll 16") for (int r = 0; r < R; ++r)
+#define QRT_EACH_SUM QRT_EACH_ROW _Pragma("GCC unroll 4") for (int j = 0; j < NV; ++j)
+#define QRT_EACH_VECTOR _Pragma("GCC unroll 4") for (int j = 0; j < NV; ++j)
+  QRT_EACH_SUM sum[r][j] = V::zero();
+  const int32_t* head = static_cast<const int32_t*>(a.panel);
+  const uint8_t* w = reinterpret_cast<const uint8_t*>(head + kMaxTileN);
+  const uint8_t* x = a.x;
+  const size_t stride = a.x_stride;
+  for (const uint8_t* const end = x + a.inputs; x < end; x += kStep, w += step_bytes<V>()) {
+    typename V::W b[NV];
+    QRT_EACH_VECTOR b[j] = V::load_w(w + j * V::kWBytes);
+    QRT_EACH_ROW {
+      const typename V::X v = V::set_x(x + r * stride);
+      QRT_EACH_VECTOR sum[r][j] = V::mac(sum[r][j], v, b[j]);
+    }
+  }
+  // Sums rest in a buffer before they are finished: a longer tail behind the loop makes g++-12 keep
+  // all of them in memory during the loop, which is then twice as slow (gate `spills`).
+  QRT_EACH_SUM V::store_i(sums + (r * NV + j) * L, V::total(sum[r][j]));
+#undef QRT_EACH_ROW
+#undef QRT_EACH_SUM
+#undef QRT_EACH_VECTOR
+}
+
+template <class V, int R, int NV>
+void tile(const GemmArgs& a) {
+  constexpr size_t L = V::kLanes;
+  alignas(64) int32_t sums[R * NV * L];
+  multiply<V, R, NV>(a, sums);
+  const int32_t* head = static_cast<const int32_t*>(a.panel);
+  const typename V::Int offset = V::set1_i(V::kOffset - a.x_zero), zero = V::set1_i(a.finish.zero);
+  for (size_t j = 0; j < NV; ++j) {
+    Finish f = a.finish;
+    if (f.scale) f.scale += j * L;
+    if (f.bias) f.bias += j * L;
+    if (f.residual) f.residual += j * L;
+    const typename V::Int start = V::mul_i(V::load_i(head + j * L), offset);
+    for (size_t r = 0; r < R; ++r) {
+      const typename V::Int sum = V::add_i(V::load_i(sums + (r * NV + j) * L), start);
+      const typename V::F t = finished<V>(f, sum);
+      if (f.residual) f.residual += f.residual_stride;
+      if (a.y8)
+        V::store_u8(a.y8 + r * a.y_stride + j * L, t, zero);
+      else
+        V::store(a.y32 + r * a.y_stride + j * L, t);
+    }
+  }
+}
+
+template <class V, int NV, int... R>
+inline void tile_of(const GemmArgs& a, std::integer_sequence<int, R...>) {
+  using Fn = void(const GemmArgs&);
+  static constexpr Fn* kByRows[] = {&tile<V, R + 1, NV>...};
+  kByRows[a.rows - 1](a);
+}
+
+template <class V>
+inline void tile_of_rows(const GemmArgs& a) {
+  static_assert(V::kTileN == 2 * V::kLanes, "panels of one vector and of two");
+  constexpr std::make_integer_sequence<int, V::kTileM> heights{};
+  if (a.outputs > V::kLanes)
+    tile_of<V, 2>(a, heights);
+  else
+    tile_of<V, 1>(a, heights);
+}
+
+// The last columns of a layer: what is read or written by whole vectors is staged in a tile of
+// our own, so that tile() needs no partial form.
+template <class V>
+void narrow_tile(const GemmArgs& a) {
+  constexpr size_t N = V::kTileN;
+  float y32[V::kTileM * N], scale[N] = {}, bias[N] = {};
+  uint8_t y8[V::kTileM * N], add[V::kTileM * N] = {};
+  GemmArgs b = a;
+  if (a.y8) b.y8 = y8;
+  if (a.y32) b.y32 = y32;
+  b.y_stride = N;
+  b.outputs = a.outputs > V::kLanes ? N : V::kLanes;
+  const size_t bytes = a.outputs * sizeof(float);
+  if (a.finish.scale) std::memcpy(scale, a.finish.scale, bytes), b.finish.scale = scale;
+  if (a.finish.bias) std::memcpy(bias, a.finish.bias, bytes), b.finish.bias = bias;
+  if (a.finish.residual) {
+    for (size_t r = 0; r < a.rows; ++r)
+      std::memcpy(add + r * N, a.finish.residual + r * a.finish.residual_stride, a.outputs);
+    b.finish.residual = add, b.finish.residual_stride = N;
+  }
+  tile_of_rows<V>(b);
+  for (size_t r = 0; r < a.rows; ++r) {
+    if (a.y8) std::memcpy(a.y8 + r * a.y_stride, y8 + r * N, a.outputs);
+    if (a.y32) std::memcpy(a.y32 + r * a.y_stride, y32 + r * N, bytes);
+  }
+}
+
+// Tiles of about equal height: 49 rows go as 13 + 12 + 12 + 12 and not as 3 * 14 + 7.
+template <class V>
+void gemm(const GemmArgs& all) {
+  if (all.outputs == 0) return;
+  const size_t tiles = (all.rows + V::kTileM - 1) / V::kTileM;
+  GemmArgs a = all;
+  for (size_t t = 0; t < tiles; ++t) {
+    a.rows = all.rows / tiles + (t < all.rows % tiles ? 1 : 0);
+    if (a.outputs % V::kLanes == 0)
+      tile_of_rows<V>(a);
+    else
+      narrow_tile<V>(a);
+    a.x += a.rows * a.x_stride;
+    if (a.y8) a.y8 += a.rows * a.y_stride;
+    if (a.y32) a.y32 += a.rows * a.y_stride;
+    if (a.finish.residual) a.finish.residual += a.rows * a.finish.residual_stride;
+  }
+}
+
+// ---- one row ----------------------------------------------------------------------
+
+// Four outputs at a time hide the latency of the sums; the last inputs go through copies.
+template <class V>
+void dot(const DotArgs& a) {
+  constexpr size_t L = V::kLanes, kGroup = L < 4 ? 4 : L;
+  const size_t whole = a.inputs / V::kDot * V::kDot, rest = a.inputs - whole;
+  uint8_t last_x[V::kDot] = {};
+  std::memcpy(last_x, a.x + whole, rest);
+  for (size_t n0 = 0; n0 < a.outputs; n0 += kGroup) {
+    const size_t live = a.outputs - n0 < kGroup ? a.outputs - n0 : kGroup;
+    int32_t sum[kGroup] = {};
+    for (size_t i = 0; i < live; i += 4) {
+      const int8_t* w[4];
+      typename V::D d[4];
+      for (size_t j = 0; j < 4; ++j) {
+        w[j] = a.weights + (n0 + (i + j < live ? i + j : i)) * a.stride;
+        d[j] = V::d_zero();
+      }
+      for (size_t k = 0; k < whole; k += V::kDot)
+        _Pragma("GCC unroll 4") for (size_t j = 0; j < 4; ++j) d[j] =
+            V::d_mac(d[j], a.x + k, w[j] + k);
+      for (size_t j = 0; j < 4; ++j) {
+        int8_t last_w[V::kDot] = {};
+        std::memcpy(last_w, w[j] + whole, rest);
+        if (rest != 0) d[j] = V::d_mac(d[j], last_x, last_w);
+        if (i + j < live)
+          sum[i + j] = V::d_total(d[j]) + (V::kOffset - a.x_zero) * a.sums[n0 + i + j];
+      }
+    }
+    // The finish of a tile of one row, staged: its vectors may reach beyond the outputs.
+    float scale[L] = {}, bias[L] = {}, y32[L];
+    uint8_t add[L] = {}, y8[L];
+    Finish f = a.finish;
+    const size_t bytes = live * sizeof(float);
+    if (f.scale) std::memcpy(scale, f.scale + n0, bytes), f.scale = scale;
+    if (f.bias) std::memcpy(bias, f.bias + n0, bytes), f.bias = bias;
+    if (f.residual) std::memcpy(add, f.residual + n0, live), f.residual = add;
+    const typename V::F t = finished<V>(f, V::load_i(sum));
+    if (a.y8)
+      V::store_u8(y8, t, V::set1_i(f.zero)), std::memcpy(a.y8 + n0, y8, live);
+    else
+      V::store(y32, t), std::memcpy(a.y32 + n0, y32, bytes);
+  }
+}
+
+template <class V>
+void quantize(const QuantizeArgs& a) {
+  constexpr size_t L = V::kLanes;
+  const typename V::F lo = V::set1(static_cast<float>(-a.zero)),
+                      hi = V::set1(static_cast<float>(255 - a.zero)), inverse = V::set1(a.inverse);
+  const typename V::Int zero = V::set1_i(a.zero);
+  const auto one = [&](const float* x, uint8_t* q) {
+    V::store_u8(q, V::min(V::max(V::mul(V::load(x), inverse), lo), hi), zero);
+  };
+  size_t i = 0;
+  for (; i + L <= a.count; i += L) one(a.x + i, a.q + i);
+  if (i == a.count) return;
+  float x[L] = {};
+  uint8_t q[L];
+  std::memcpy(x, a.x + i, (a.count - i) * sizeof(float));
+  one(x, q);
+  std::memcpy(a.q + i, q, a.count - i);
+}
+
+}  // namespace qrt::kernels::int8
+
+#endif  // QRT_KERNELS_INT8_GENERIC_H_

@@ -1,0 +1,116 @@
+// Layers of u8 activations and s8 weights, summed exactly in int32: dense int8, and
+// the back end of everything that is decoded to int8.
+//
+//   sum[r][n] = sum over k of (x[r][k] - x_zero) * w[n][k]
+//   t[r][n]   = float(sum) * scale[n] + bias[n] + float(residual - residual_zero) * residual_scale
+//   y[r][n]   = clamp(t, min, max) as f32, or zero + that rounded to nearest even as u8
+//
+// every operation rounded on its own. Sums must fit int32 at every step in any order
+// (255 * sum |w| + 128 * |sum w| < 2^31, for the converter to check); then all kits give the
+// same bits, however rows and outputs are split.
+// One row of kernels.inc is one ISA's *kit*: functions that share a tile and a panel layout.
+// Promises: no allocation; nothing outside the spans named here is touched, but that up to
+// kRowSlack bytes behind a row of x may be read; a zero size does nothing.
+#ifndef QRT_KERNELS_INT8_INT8_H_
+#define QRT_KERNELS_INT8_INT8_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/kernel.h"
+
+namespace qrt::kernels::int8 {
+
+inline constexpr size_t kStep = 4;       // inputs of one output that lie together in a panel
+inline constexpr size_t kRowSlack = 3;   // bytes behind a row of x that gemm may read
+inline constexpr size_t kMaxTileN = 32;  // outputs of a panel, of any kit
+
+// sums[n] = sum over k of w[n][k].
+struct SumsArgs {
+  const int8_t* weights;  // [outputs][stride]
+  size_t stride, outputs, inputs;
+  int32_t* sums;
+};
+
+// Lays `outputs` <= tile.n rows of weights out as the kit's gemm reads them. The layout is the
+// kit's own; panel_bytes() of it, on 64 bytes. Columns from `outputs` on are zero.
+struct PanelArgs {
+  const int8_t* weights;  // [outputs][stride]
+  size_t stride, outputs, inputs;
+  void* panel;
+};
+
+// Null pointers stand for a scale of 1, a bias of 0 and no residual.
+struct Finish {
+  const float* scale;       // [outputs], of the first output of the call
+  const float* bias;        // [outputs]
+  const uint8_t* residual;  // [rows][residual_stride]
+  size_t residual_stride;
+  float residual_scale;
+  int32_t residual_zero;
+  float min, max;  // of t; for u8 whole numbers between -zero and 255 - zero
+  int32_t zero;    // of the output, u8 only
+};
+
+// One of y8 and y32 is null: it says what is stored.
+struct GemmArgs {
+  size_t rows, inputs, outputs;  // outputs <= tile.n
+  const uint8_t* x;
+  size_t x_stride;
+  int32_t x_zero;
+  const void* panel;
+  uint8_t* y8;
+  float* y32;
+  size_t y_stride;  // elements
+  Finish finish;
+};
+
+// One row of activations against rows of weights as they lie in the file.
+struct DotArgs {
+  size_t inputs, outputs;
+  const uint8_t* x;
+  int32_t x_zero;
+  const int8_t* weights;  // [outputs][stride]
+  size_t stride;
+  const int32_t* sums;  // of the weights, as SumsArgs
+  uint8_t* y8;
+  float* y32;
+  Finish finish;
+};
+
+// q = clamp(rne(x * inverse) + zero, 0, 255); a NaN gives 0.
+struct QuantizeArgs {
+  const float* x;
+  size_t count;
+  float inverse;  // 1 / scale
+  int32_t zero;
+  uint8_t* q;
+};
+
+struct Kit {
+  size_t step_bytes;  // of a panel, for kStep inputs of tile.n outputs
+  void (*sums)(const SumsArgs&);
+  void (*panel)(const PanelArgs&);
+  void (*gemm)(const GemmArgs&);
+  void (*dot)(const DotArgs&);
+  void (*quantize)(const QuantizeArgs&);
+};
+
+// A panel is the sums of its columns, then a step after the other.
+constexpr size_t panel_bytes(const Kit& kit, size_t inputs) {
+  return kMaxTileN * sizeof(int32_t) + (inputs + kStep - 1) / kStep * kit.step_bytes;
+}
+
+#define QRT_INT8(name, ...) extern const Kit name;
+#include "kernels/int8/kernels.inc"
+#undef QRT_INT8
+
+inline constexpr Kernel<const Kit> kKits[] = {
+#define QRT_INT8(name, isa, tm, tn) {#name, isa, {tm, tn, kStep}, {0, 0}, &name},
+#include "kernels/int8/kernels.inc"
+#undef QRT_INT8
+};
+
+}  // namespace qrt::kernels::int8
+
+#endif  // QRT_KERNELS_INT8_INT8_H_

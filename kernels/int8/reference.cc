@@ -1,0 +1,89 @@
+// The int8 family by definition.
+#include <cstring>
+
+#include "kernels/int8/int8.h"
+
+namespace qrt::kernels::int8 {
+namespace {
+
+constexpr size_t kTileN = 8;
+
+void sums(const SumsArgs& a) {
+  for (size_t n = 0; n < a.outputs; ++n) {
+    int32_t sum = 0;
+    for (size_t k = 0; k < a.inputs; ++k) sum += a.weights[n * a.stride + k];
+    a.sums[n] = sum;
+  }
+}
+
+// Behind the sums (which this kit does not need): [inputs rounded up][kTileN].
+int8_t* body(void* panel) {
+  return static_cast<int8_t*>(panel) + kMaxTileN * sizeof(int32_t);
+}
+
+void panel(const PanelArgs& a) {
+  for (size_t k = 0; k < (a.inputs + kStep - 1) / kStep * kStep; ++k)
+    for (size_t n = 0; n < kTileN; ++n)
+      body(a.panel)[k * kTileN + n] =
+          n < a.outputs && k < a.inputs ? a.weights[n * a.stride + k] : int8_t{0};
+}
+
+// Adding 1.5 * 2^23 leaves no bits behind the point: the sum is rounded to nearest even.
+float nearest(float t) {
+  constexpr float kMagic = 12582912.0f;
+  return t + kMagic - kMagic;
+}
+
+void store(const Finish& f, size_t row, size_t n, int32_t sum, uint8_t* y8, float* y32) {
+  float t = static_cast<float>(sum);
+  if (f.scale) t *= f.scale[n];
+  if (f.bias) t += f.bias[n];
+  if (f.residual) {
+    const int32_t q = int32_t{f.residual[row * f.residual_stride + n]} - f.residual_zero;
+    t += static_cast<float>(q) * f.residual_scale;
+  }
+  t = t < f.min ? f.min : t;
+  t = t > f.max ? f.max : t;
+  if (y8)
+    *y8 = static_cast<uint8_t>(static_cast<int32_t>(nearest(t)) + f.zero);
+  else
+    *y32 = t;
+}
+
+void gemm(const GemmArgs& a) {
+  const int8_t* w = body(const_cast<void*>(a.panel));
+  for (size_t m = 0; m < a.rows; ++m) {
+    for (size_t n = 0; n < a.outputs; ++n) {
+      int32_t sum = 0;
+      for (size_t k = 0; k < a.inputs; ++k)
+        sum += (int32_t{a.x[m * a.x_stride + k]} - a.x_zero) * w[k * kTileN + n];
+      const size_t at = m * a.y_stride + n;
+      store(a.finish, m, n, sum, a.y8 ? a.y8 + at : nullptr, a.y32 ? a.y32 + at : nullptr);
+    }
+  }
+}
+
+void dot(const DotArgs& a) {
+  for (size_t n = 0; n < a.outputs; ++n) {
+    int32_t sum = 0;
+    for (size_t k = 0; k < a.inputs; ++k)
+      sum += (int32_t{a.x[k]} - a.x_zero) * a.weights[n * a.stride + k];
+    store(a.finish, 0, n, sum, a.y8 ? a.y8 + n : nullptr, a.y32 ? a.y32 + n : nullptr);
+  }
+}
+
+void quantize(const QuantizeArgs& a) {
+  const float lo = static_cast<float>(-a.zero), hi = static_cast<float>(255 - a.zero);
+  for (size_t i = 0; i < a.count; ++i) {
+    float t = a.x[i] * a.inverse;
+    t = t > lo ? t : lo;  // a NaN is not greater
+    t = t < hi ? t : hi;
+    a.q[i] = static_cast<uint8_t>(static_cast<int32_t>(nearest(t)) + a.zero);
+  }
+}
+
+}  // namespace
+
+const Kit int8_reference = {kStep * kTileN, sums, panel, gemm, dot, quantize};
+
+}  // namespace qrt::kernels::int8

@@ -1,0 +1,107 @@
+// The int8 kit for AVX2: 16-bit products as in x86_avx512.cc.
+//
+// Tile 4 x 16: 8 ymm of sums, 4 of weights, 2 of activations, 1 mask = 15 of 16.
+#include <immintrin.h>
+
+#include "kernels/int8/generic.h"
+
+namespace qrt::kernels::int8 {
+namespace {
+
+struct Avx2 {
+  struct Pair {
+    __m256i even, odd;
+  };
+  using Sum = __m256i;
+  using W = Pair;
+  using X = Pair;
+  using D = __m256i;
+  using Int = __m256i;
+  using F = __m256;
+  using Raw = __m256i;
+  struct Four {
+    Raw a, b, c, d;
+  };
+  static constexpr size_t kLanes = 8, kTileM = 4, kTileN = 16, kWBytes = 64, kDot = 16;
+  static constexpr int32_t kOffset = 0;
+
+  static __m256i load256(const void* p) {
+    return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+  }
+  static __m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+
+  static Raw quads(const int8_t* p, const uint32_t* at) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(load128(p + at[0])), load128(p + at[4]),
+                                   1);
+  }
+  static Four transpose4(const int8_t* p, const uint32_t* at) {
+    const Raw a = quads(p, at), b = quads(p, at + 1), c = quads(p, at + 2), d = quads(p, at + 3);
+    const Raw ab_lo = _mm256_unpacklo_epi32(a, b), ab_hi = _mm256_unpackhi_epi32(a, b);
+    const Raw cd_lo = _mm256_unpacklo_epi32(c, d), cd_hi = _mm256_unpackhi_epi32(c, d);
+    return {_mm256_unpacklo_epi64(ab_lo, cd_lo), _mm256_unpackhi_epi64(ab_lo, cd_lo),
+            _mm256_unpacklo_epi64(ab_hi, cd_hi), _mm256_unpackhi_epi64(ab_hi, cd_hi)};
+  }
+
+  static Sum zero() { return _mm256_setzero_si256(); }
+  static X set_x(const uint8_t* p) {
+    int32_t four;
+    std::memcpy(&four, p, 4);
+    const __m256i x = _mm256_set1_epi32(four);
+    return {_mm256_and_si256(x, _mm256_set1_epi16(0xff)), _mm256_srli_epi16(x, 8)};
+  }
+  static W load_w(const uint8_t* p) { return {load256(p), load256(p + 32)}; }
+  static Sum mac(Sum s, X x, W w) {
+    s = _mm256_add_epi32(s, _mm256_madd_epi16(x.even, w.even));
+    return _mm256_add_epi32(s, _mm256_madd_epi16(x.odd, w.odd));
+  }
+  static Int total(Sum s) { return s; }
+  static void put_w(uint8_t* to, Raw raw) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                        _mm256_srai_epi16(_mm256_slli_epi16(raw, 8), 8));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 32), _mm256_srai_epi16(raw, 8));
+  }
+
+  static D d_zero() { return zero(); }
+  static D d_mac(D d, const uint8_t* x, const int8_t* w) {
+    return _mm256_add_epi32(
+        d, _mm256_madd_epi16(_mm256_cvtepu8_epi16(load128(x)), _mm256_cvtepi8_epi16(load128(w))));
+  }
+  static int32_t d_total(D d) {
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(d), _mm256_extracti128_si256(d, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+  }
+
+  static Int set1_i(int32_t x) { return _mm256_set1_epi32(x); }
+  static Int load_i(const int32_t* p) { return load256(p); }
+  static void store_i(int32_t* p, Int v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+  static Int add_i(Int a, Int b) { return _mm256_add_epi32(a, b); }
+  static Int sub_i(Int a, Int b) { return _mm256_sub_epi32(a, b); }
+  static Int mul_i(Int a, Int b) { return _mm256_mullo_epi32(a, b); }
+  static Int widen_u8(const uint8_t* p) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  }
+  static F to_float(Int a) { return _mm256_cvtepi32_ps(a); }
+  static F set1(float x) { return _mm256_set1_ps(x); }
+  static F load(const float* p) { return _mm256_loadu_ps(p); }
+  static void store(float* p, F v) { _mm256_storeu_ps(p, v); }
+  static F add(F a, F b) { return _mm256_add_ps(a, b); }
+  static F mul(F a, F b) { return _mm256_mul_ps(a, b); }
+  static F min(F a, F b) { return _mm256_min_ps(a, b); }
+  static F max(F a, F b) { return _mm256_max_ps(a, b); }
+  // Whole numbers first, so that the rounding mode of the thread does not matter.
+  static void store_u8(uint8_t* p, F v, Int zero) {
+    const F whole = _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const Int q = _mm256_add_epi32(_mm256_cvtps_epi32(whole), zero);
+    const __m128i words =
+        _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+  }
+};
+
+}  // namespace
+
+const Kit int8_avx2 = {step_bytes<Avx2>(), sums<Avx2>, panel<Avx2>,
+                       gemm<Avx2>,         dot<Avx2>,  quantize<Avx2>};
+
+}  // namespace qrt::kernels::int8
