@@ -14,6 +14,7 @@
 #include "converter/cli/convert.h"
 #include "converter/cli/data.h"
 #include "converter/emit/emit.h"
+#include "converter/eval/algebra.h"
 #include "converter/eval/evaluate.h"
 #include "converter/lower/lower.h"
 #include "converter/passes/pipeline.h"
@@ -197,6 +198,7 @@ int run(const Options& o) {
 
 int main(int argc, char** argv) {
   CLI::App app{"What product quantization costs a network, one row per way of doing it"};
+  eval::use_one_blas_thread();
   Options o;
   app.add_option("model", o.model, "MODEL.onnx")->required();
   app.add_option("--calibrate", o.calibrate, ".npy or a folder of pictures")->required();

@@ -1,5 +1,6 @@
 // qrt-convert: options to a pipeline, nothing more. See cli/ for both.
 #include "converter/cli/convert.h"
+#include "converter/eval/algebra.h"
 #include "runtime/tools/io/error.h"
 
 namespace {
@@ -7,6 +8,7 @@ namespace {
 int body(int argc, char** argv) {
   qrt::cli::ConvertOptions options;
   if (!qrt::cli::parse_command_line(argc, argv, options)) return qrt::io::kDone;
+  qrt::eval::use_one_blas_thread();
   return qrt::cli::convert_main(options);
 }
 

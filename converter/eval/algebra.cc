@@ -76,4 +76,8 @@ bool solve_rows(std::vector<double>& a, int64_t n, std::span<double> b) {
   return true;
 }
 
+void use_one_blas_thread() {
+  openblas_set_num_threads(1);
+}
+
 }  // namespace qrt::eval

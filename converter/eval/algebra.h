@@ -10,6 +10,11 @@
 
 namespace qrt::eval {
 
+// For tools, before any work: products run on one thread from here on, so that their last bits, and
+// with them the bytes of a file, do not depend on the number of cores. Small products are faster
+// so.
+void use_one_blas_thread();
+
 // c [m][n] = a [m][k] b [k][n] + keep * c. Rows of a, b and c lie `k`, `n` and `n` apart.
 void multiply(int64_t m, int64_t n, int64_t k, const float* a, const float* b, float keep,
               float* c);

@@ -13,6 +13,7 @@
 #include "converter/cli/engine.h"
 #include "converter/cli/points.h"
 #include "converter/cli/progress.h"
+#include "converter/eval/algebra.h"
 #include "converter/tools/verify_layers.h"
 #include "converter/tools/verify_report.h"
 #include "runtime/tools/io/arguments.h"
@@ -200,6 +201,7 @@ class Verification {
 int body(int argc, char** argv) {
   VerifyOptions o;
   if (!parse(argc, argv, o)) return io::kDone;
+  eval::use_one_blas_thread();
   const verify::Report report = Verification(o).run();
   std::fputs((o.json ? to_json(report) : to_text(report)).c_str(), stdout);
   return report.within ? io::kDone : io::kAnswerIsNo;

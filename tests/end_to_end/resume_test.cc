@@ -77,6 +77,25 @@ bool interrupt(const std::vector<std::string>& line, const std::string& work, in
   }
 }
 
+// The repairs are made of matrix products, whose last bits follow the number of BLAS threads.
+TEST_CASE("conversion: the same bytes whatever the threads of the BLAS") {
+  std::vector<std::string> hashes;
+  for (const char* threads : {"1", "2", "4"}) {
+    const std::string out = scratch("blas.qrt");
+    ::setenv("OPENBLAS_NUM_THREADS", threads, 1);
+    const CommandResult r =
+        run_command({command("qrt-convert"), demo("model.onnx"), "--method", "pq", "--pq",
+                     "iterations=2,rounds=1", "--calibrate", demo("calibration.npy"),
+                     "--calibrate-rows", "24", "-o", out});
+    ::unsetenv("OPENBLAS_NUM_THREADS");
+    CAPTURE(r.err);
+    REQUIRE(r.code == 0);
+    hashes.push_back(hash_of(out));
+  }
+  CHECK(hashes[1] == hashes[0]);
+  CHECK(hashes[2] == hashes[0]);
+}
+
 TEST_CASE("resume: an interrupted conversion goes on and gives the same file") {
   for (const int signal : {SIGKILL, SIGINT}) {
     CAPTURE(signal);
