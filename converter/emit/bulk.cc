@@ -86,11 +86,18 @@ std::string code_bytes(const quant::Codebook& c, int64_t outputs, int64_t inputs
 uint32_t Bulk::add(std::string bytes) {
   const auto next = static_cast<uint32_t>(buffers_.size());
   const auto [at, is_new] = index_.try_emplace(std::move(bytes), next);
-  if (is_new) {
-    buffers_.push_back(&at->first);
-    padded_ += layout::ceil_div(at->first.size() + 4, layout::kAlignment) * layout::kAlignment;
-  }
+  if (is_new) append(at->first);
   return at->second;
+}
+
+uint32_t Bulk::add_codes(std::string bytes) {
+  append(codes_.emplace_back(std::move(bytes)));
+  return static_cast<uint32_t>(buffers_.size() - 1);
+}
+
+void Bulk::append(const std::string& bytes) {
+  buffers_.push_back(&bytes);
+  padded_ += layout::ceil_div(bytes.size() + 4, layout::kAlignment) * layout::kAlignment;
 }
 
 Numbers Bulk::add_numbers(const std::vector<float>& v) {
@@ -108,7 +115,7 @@ StoredWeights Bulk::add_weights(const lower::Weights& w) {
   s.entries = add(c.entry == quant::EntryType::f32   ? f32_bytes(c.entries)
                   : c.entry == quant::EntryType::f16 ? f16_bytes(c.entries)
                                                      : i8_bytes(c.entries));
-  s.codes = add(code_bytes(c, w.outputs, w.inputs));
+  s.codes = add_codes(code_bytes(c, w.outputs, w.inputs));
   if (c.entry == quant::EntryType::i8) s.scales = add_numbers(c.entry_scales);
   return s;
 }

@@ -4,6 +4,7 @@
 #define QRT_CONVERTER_EMIT_BULK_H_
 
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -40,14 +41,20 @@ struct StoredWeights {
 
 class Bulk {
  public:
-  uint32_t add(std::string bytes);                 // equal contents share an index
+  uint32_t add(std::string bytes);  // equal contents share an index
+  // An index of its own whatever the contents: the runtime walks a buffer of codes once for every
+  // layer that names it, and takes only one (QRT-E0151).
+  uint32_t add_codes(std::string bytes);
   Numbers add_numbers(const std::vector<float>&);  // f16 where exact, else f32
   StoredWeights add_weights(const lower::Weights&);
   const std::vector<const std::string*>& buffers() const { return buffers_; }
   uint64_t padded_bytes() const { return padded_; }  // with room for alignment
 
  private:
+  void append(const std::string& bytes);
+
   std::unordered_map<std::string, uint32_t> index_;  // owns the bytes; nodes never move
+  std::deque<std::string> codes_;                    // owns those of codes
   std::vector<const std::string*> buffers_;
   uint64_t padded_ = 0;
 };

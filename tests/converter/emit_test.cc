@@ -105,6 +105,20 @@ TEST_CASE("a codebook: codes packed, entries as their type, order of the source"
   CHECK(w.codebook.codes[2] == (1 | 1 << 2 | 2 << 4));
 }
 
+TEST_CASE("two layers with equal codes have a buffer each, and share entries") {
+  const std::string book =
+      " : f32[3,5] = codebook {count=3, dim=2, entry=f16} entries {1, 2, 3, 4, 5, 6} "
+      "codes {0, 1, 2, 2, 1, 0, 1, 1, 2} source gather\n";
+  const Opened f(emitted(graph_of(
+      "graph g\ninput %x : f32[N,5]\nconst %v" + book + "const %w" + book +
+      "node a = linear(%x, %v) -> %y\nnode b = linear(%x, %w) -> %z\noutput %y\noutput %z\n")));
+  const auto& a = f.model.nodes[0].linear->weights->codebook;
+  const auto& b = f.model.nodes[1].linear->weights->codebook;
+  CHECK(a.codes.data() != b.codes.data());
+  CHECK(std::equal(a.codes.data(), a.codes.data() + a.codes.size(), b.codes.data()));
+  CHECK(f.model.buffers.size() == 3);
+}
+
 TEST_CASE("codebooks with every entry type, several books, and scopes") {
   struct {
     const char* entry;
