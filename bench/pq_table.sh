@@ -13,7 +13,7 @@ off="recapture=no retarget=no normalise=no refit=no reassign=no scale=no bias=no
 rows() {
   local way
   printf '%s\n' --row "all repairs: $*"
-  for way in permute=0 recapture=no retarget=no normalise=no refit=no reassign=no scale=no bias=no dense=no; do
+  for way in permute=0 recapture=no retarget=no normalise=yes refit=no reassign=no scale=no bias=no dense=no; do
     printf '%s\n' --row "$way: $* $way"
   done
   printf '%s\n' --row "k-means, then scale and bias: $* $off scale=yes bias=yes recapture=yes" \

@@ -20,7 +20,8 @@ std::vector<eval::Tensor> run_file(std::span<const uint8_t> file, const std::str
 // The class names that the file carries; empty where it has none. Throws as run_file().
 std::vector<std::string> stored_labels(std::span<const uint8_t> file, const std::string& where);
 
-// max |got - want| / max |want|; infinite where sizes differ or one is not finite.
+// max |got - want| / max |want| over finite numbers; infinite where sizes differ, or where only one
+// of two is finite or they are different infinities: made-up inputs may well reach log(-1).
 double relative_error(std::span<const float> got, std::span<const float> want);
 
 // The largest relative error over all f32 outputs, and the largest share of elements that differ

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <cstdlib>
 #include <sstream>
 
@@ -202,6 +203,12 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
   const uint32_t v = qrt_version();
   app.set_version_flag("--version", std::to_string(v >> 16) + "." + std::to_string(v >> 8 & 255) +
                                         "." + std::to_string(v & 255));
+  const CLI::Validator finite(
+      [](std::string& text) {
+        const double v = std::strtod(text.c_str(), nullptr);
+        return std::isfinite(v) ? std::string() : text + " is not a number to compare with";
+      },
+      "");
   std::vector<std::string> pq, shapes;
   std::string layers, target;
   app.add_option("model", o.model, "The ONNX model")->required();
@@ -216,7 +223,8 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
                  "Choose settings per layer for a file of at most so many bytes (600k, 1.5M)");
   app.add_option("--max-drop", o.max_drop,
                  "Choose settings per layer that lose at most so many points of top-1 accuracy")
-      ->check(CLI::Range(0.0, 100.0));
+      ->check(CLI::Range(0.0, 100.0))
+      ->check(finite);
   app.add_option("--save-layers", o.save_layers, "Write the chosen settings, as for --layers");
   app.add_option("--calibrate", o.calibrate,
                  "Sample inputs: .npy, or a directory of .npy or pictures");
@@ -227,7 +235,8 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
   app.add_option("--preprocess", o.preprocess, "imagenet, imagenet-crop, none or JSON");
   app.add_option("--labels", o.labels, "A text file, one class name per line");
   app.add_option("--tolerance", o.tolerance, "Relative error allowed in the check of the output")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(CLI::Range(0.0, 1.0))
+      ->check(finite);
   app.add_option("--test", o.test, "Labelled samples to measure accuracy on, as --calibrate takes");
   app.add_option("--truth", o.truth,
                  "Their classes: one per line, or .csv with columns file, class");

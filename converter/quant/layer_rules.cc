@@ -13,6 +13,16 @@
 namespace qrt::quant {
 namespace {
 
+// Matched without backtracking where the library can: "(a+)+X" must not take years. References back
+// into the match are refused then.
+std::regex expression(const std::string& text) {
+#ifdef __GLIBCXX__
+  return std::regex(text, std::regex::ECMAScript | std::regex_constants::__polynomial);
+#else
+  return std::regex(text);
+#endif
+}
+
 using nlohmann::json;
 constexpr int kBadRules = 735;
 constexpr int kContradiction = 736;
@@ -130,7 +140,7 @@ Result<LayerRule> read_rule(const std::string& where, const json& tree, bool has
   if (has_match && (rule.match.empty() || rule.match.size() > kMaxPattern))
     return bad(where, cat("match must be an expression of 1 to ", kMaxPattern, " characters"));
   try {
-    if (has_match) const std::regex check(rule.match);
+    if (has_match) expression(rule.match);
   } catch (const std::regex_error& e) {
     return bad(where, cat("match '", rule.match, "' is no regular expression: ", e.what()));
   }
@@ -292,7 +302,7 @@ Result<LayerRule> RuleBook::about(const std::string& layer) {
     if (layer.size() > kMaxName) continue;  // the matcher recurses once per character
     bool matches = false;
     try {
-      matches = std::regex_match(layer, std::regex(rule.match));
+      matches = std::regex_match(layer, expression(rule.match));
     } catch (const std::regex_error& e) {
       return fail(kBadRules, "--layers: ", rule_name(i, rule.match), " on ", layer, ": ", e.what());
     }

@@ -25,17 +25,17 @@ struct LayerPlan {
 
 // Each can be switched by itself; README.md has a table of what each is worth.
 struct Repairs {
-  bool recapture = true;  // inputs of the coded network, not of the float one
-  bool retarget = true;   // code the weights that suit those inputs best, not the original ones
-  bool normalise = true;  // outputs share entries at one size each, their sizes go to the scale
-  bool refit = true;      // entries by least squares (fit.h)
-  bool reassign = true;   // codes by coordinate descent (fit.h)
-  bool scale = true;      // per output, least squares on the layer's own output
-  bool bias = true;       // per output: the mean of the float output
-  bool dense = true;      // retarget and bias of the layers that stay dense, too
-  int32_t rounds = 5;     // of reassign and refit
-  double ridge = 1e-2;    // of retarget, refit and reassign, in mean diagonals of the Gram matrix;
-                          // more where samples are few
+  bool recapture = true;   // inputs of the coded network, not of the float one
+  bool retarget = true;    // code the weights that suit those inputs best, not the original ones
+  bool normalise = false;  // outputs share entries at one size each, their sizes go to the scale
+  bool refit = true;       // entries by least squares (fit.h)
+  bool reassign = true;    // codes by coordinate descent (fit.h)
+  bool scale = true;       // per output, least squares on the layer's own output
+  bool bias = true;        // per output: the mean of the float output
+  bool dense = true;       // retarget and bias of the layers that stay dense, too
+  int32_t rounds = 5;      // of reassign and refit
+  double ridge = 1e-2;     // of retarget, refit and reassign, in mean diagonals of the Gram matrix;
+                           // more where samples are few
 };
 
 // What became of one layer.

@@ -4,7 +4,9 @@
 // model's by more than the tolerance.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 #include "converter/base/text.h"
 #include "converter/cli/accuracy.h"
@@ -38,6 +40,12 @@ struct VerifyOptions {
 bool parse(int argc, char** argv, VerifyOptions& o) {
   CLI::App app("qrt-verify: per-layer error of a .qrt file against its ONNX model", "qrt-verify");
   const CLI::Range count(int64_t{1}, int64_t{1} << 20), some(int64_t{0}, int64_t{1} << 20);
+  const CLI::Validator finite(
+      [](std::string& text) {
+        const double v = std::strtod(text.c_str(), nullptr);
+        return std::isfinite(v) ? std::string() : text + " is not a number to compare with";
+      },
+      "");
   app.add_option("model", o.model, "The ONNX model")->required();
   app.add_option("file", o.file, "The .qrt file made from it")->required();
   app.add_option("-i,--input", o.inputs, "X.npy, a picture or a directory; NAME=... for each input")
@@ -54,7 +62,8 @@ bool parse(int argc, char** argv, VerifyOptions& o) {
   app.add_option("--probe-rows", o.probe_rows, "Rows that each layer is tried alone on: 4; 0: none")
       ->check(some);
   app.add_option("--tolerance", o.tolerance, "Relative error allowed for the outputs")
-      ->check(CLI::Range(0.0, 1e9));
+      ->check(CLI::Range(0.0, 1e9))
+      ->check(finite);
   app.add_flag("--json", o.json, "The report as JSON");
   app.add_flag("-q,--quiet", o.quiet, "No progress on the terminal");
   io::refuse_empty_values(app);

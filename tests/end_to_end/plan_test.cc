@@ -125,6 +125,22 @@ TEST_CASE("layers: rules reach the file, unused ones are told") {
   CHECK(seen.out.find("--layers sha256:") != std::string::npos);
 }
 
+TEST_CASE("layers: an expression that invites backtracking is matched all the same") {
+  const std::string rules =
+      file("backtrack.json", R"({"layers": [{"match": "(([a-z0-9/._]+)+)+X", "block": 3}]})");
+  const CommandResult r = convert({"--dry-run", "--layers", rules}, "");
+  CHECK(r.code == 0);
+  CHECK(r.err.find("matched none") != std::string::npos);
+}
+
+TEST_CASE("numbers to compare with are numbers") {
+  for (const char* option : {"--max-drop", "--tolerance"}) {
+    const CommandResult r = convert({"--dry-run", option, "nan"}, "");
+    CHECK(r.code == 2);
+    CHECK(r.err.find("nan is not a number to compare with") != std::string::npos);
+  }
+}
+
 TEST_CASE("sizes: every way to write bytes, and what is none") {
   CHECK(cli::parse_bytes("600000") == 600000);
   CHECK(cli::parse_bytes("600k") == 600000);
