@@ -40,6 +40,45 @@ struct PanelArgs {
   void* panel;
 };
 
+// Coded weights: blocks of `dim` inputs of an output are an integer entry, named by a code of
+// 0..16 bits. Entries exist once per level (a scale they were rounded to); an output has one.
+struct Coded {
+  const uint8_t* codes;  // [book][block][output], `bits` each, LSB first, rows on a byte
+  const uint8_t* codes_end;
+  size_t row_bytes;   // of the codes of one (book, block)
+  size_t book_bytes;  // of the codes of one book
+  // [level][scope][book][2^bits][entry_stride], on 64 bytes, fewer than 2^31 bytes; what the file
+  // lacks is 0, and kEntrySlack bytes behind the last entry may be read
+  const int8_t* entries;
+  size_t entry_stride;      // bytes; round_up(dim, 4), the pad is 0
+  size_t book_stride;       // bytes from one book's entries to the next
+  size_t scope_stride;      // bytes from one scope's entries to the next
+  size_t level_stride;      // bytes from one level's entries to the next
+  size_t scope_rows;        // outputs that share a scope; 0: all of them
+  const uint8_t* level_of;  // [output]; null: all have level 0
+  uint32_t bits, books, dim;
+};
+inline constexpr size_t kEntrySlack = 64;
+
+// Decodes `outputs` <= tile.n outputs into a panel as PanelArgs makes it. Books add up one after
+// the other, each sum kept between -128 and 127. With taps T > 1 the weights of input c * T + t go
+// to place t * (inputs / T) + c, so that a convolution reads its NHWC input in runs of channels.
+struct DecodeArgs {
+  Coded source;
+  size_t first_output, outputs, inputs;
+  size_t taps;  // divides inputs
+  bool sums;    // false: gemm is called with x_zero 0, and the kit may leave the sums out
+  void* panel;
+};
+
+// entries[i] = clamp(rne(values[i] * inverse), -127, 127).
+struct RoundArgs {
+  const float* values;
+  size_t count;
+  float inverse;
+  int8_t* entries;
+};
+
 // Null pointers stand for a scale of 1, a bias of 0 and no residual.
 struct Finish {
   const float* scale;       // [outputs], of the first output of the call

@@ -34,7 +34,8 @@ constexpr Field kScalesFields[] = {{fb::Scales::VT_VALUES, Refers::table, &kLeaf
 constexpr Type kScales = type_of(kScalesFields);
 constexpr Field kDenseFields[] = {{fb::Dense::VT_SCALES, Refers::table, &kScales}};
 constexpr Type kDense = type_of(kDenseFields);
-constexpr Field kCodebookFields[] = {{fb::Codebook::VT_ENTRY_SCALES, Refers::table, &kLeaf}};
+constexpr Field kCodebookFields[] = {{fb::Codebook::VT_ENTRY_SCALES, Refers::table, &kLeaf},
+                                     {fb::Codebook::VT_LEVELS, Refers::table, &kLeaf}};
 constexpr Type kCodebook = type_of(kCodebookFields);
 constexpr Field kCodeTableFields[] = {{fb::CodeTable::VT_VALUES, Refers::table, &kLeaf},
                                       {fb::CodeTable::VT_SCALES, Refers::table, &kScales},

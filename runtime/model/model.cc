@@ -37,11 +37,12 @@ static_assert(same(Coordinates::tf_crop_and_resize, fb::Coordinates::MAX));
 static_assert(same(NearestMode::ceil, fb::NearestMode::MAX));
 static_assert(same(OpKind::matmul, fb::OpKind::matmul));
 static_assert(same(OpKind::conv_transpose, fb::OpKind::conv_transpose));
+static_assert(same(OpKind::quantize, fb::OpKind::MAX));
 static_assert(same(OpKind::select, fb::OpKind::select) && same(OpKind::cast, fb::OpKind::cast));
 static_assert(same(OpKind::reduce, fb::OpKind::reduce) && same(OpKind::top_k, fb::OpKind::top_k));
 static_assert(same(ReduceMode::log_sum_exp, fb::ReduceMode::MAX));
 static_assert(same(Encoding::bit_planes, fb::Encoding::MAX));
-static_assert(same(Numerics::exact, fb::Numerics::MAX));
+static_assert(same(Numerics::rounded, fb::Numerics::MAX));
 static_assert(same(InputOrder::kh_kw_cin, fb::InputOrder::MAX));
 static_assert(same(ScaleAxis::group, fb::ScaleAxis::MAX));
 static_assert(same(PlanePacking::ternary5, fb::PlanePacking::MAX));
@@ -196,6 +197,8 @@ const char* name_of(OpKind kind) {
       return "cast";
     case OpKind::expand:
       return "expand";
+    case OpKind::quantize:
+      return "quantize";
   }
   return "unknown";
 }

@@ -25,6 +25,7 @@ struct TensorInfo {
   bool batched = false;  // shape[0] is multiplied by the session's batch
   bool is_constant = false;
   Bytes constant;
+  Quantization quantization;
 };
 
 struct Node {

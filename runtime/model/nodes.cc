@@ -313,6 +313,7 @@ Status read_attrs(Reader& r, const fb::Operator& o, Node& node) {
     case OpKind::select:
     case OpKind::cast:
     case OpKind::expand:
+    case OpKind::quantize:
       return {};
   }
   // A number between two kinds: the format has gaps.

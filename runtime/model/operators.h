@@ -35,6 +35,7 @@ enum class OpKind : uint8_t {
   expand = 20,
   matmul = 21,
   conv_transpose = 22,
+  quantize = 23,
 };
 const char* name_of(OpKind);  // "unknown" for a number that is no kind
 

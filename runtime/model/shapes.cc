@@ -230,6 +230,7 @@ Status output_shape(const Model& m, const Node& node, int64_t batch, LongShape* 
       return broadcast(in, at_batch(m.tensors[node.inputs[1]], batch), out);
     case OpKind::unary:
     case OpKind::cast:
+    case OpKind::quantize:
     case OpKind::softmax:
       return {};
     case OpKind::select:
@@ -288,6 +289,63 @@ Status need_types(bool good, const char* what) {
   return good ? Status() : Status(kBad, 181, what);
 }
 
+const Quantization& quantization_of(const Model& m, uint32_t tensor) {
+  return m.tensors[tensor].quantization;
+}
+
+// Operators on quantized tensors. Called where one of the tensors is quantized.
+Status check_quantized(const Model& m, const Node& node) {
+  constexpr Code bad = kBad;
+  const Quantization in = quantization_of(m, node.inputs[0]);
+  const TensorInfo& out = m.tensors[node.outputs[0]];
+  bool all = true, alike = true;
+  for (const uint32_t t : node.inputs) {
+    all = all && quantization_of(m, t).present();
+    alike = alike && quantization_of(m, t) == out.quantization;
+  }
+  const bool to_f32 = out.dtype == DType::f32, to_bytes = out.quantization.present();
+  const auto need = [&](bool good, const char* what) {
+    return good ? Status() : Status(bad, 186, what);
+  };
+  switch (node.kind) {
+    case OpKind::quantize:
+      return need(in.present() ? to_f32 : m.tensors[node.inputs[0]].dtype == DType::f32 && to_bytes,
+                  "quantize goes from f32 to a quantized tensor or back");
+    case OpKind::conv2d:
+    case OpKind::linear:
+      QRT_TRY(need(weights_of(node)->numerics != Numerics::f32,
+                   "a layer with f32 weights has a quantized tensor"));
+      return need(all && (to_f32 || to_bytes),
+                  "an integer layer needs quantized inputs and an f32 or quantized output");
+    case OpKind::pool2d:
+      if (node.pool2d->mode == PoolMode::average)
+        return need(all && (to_f32 || to_bytes), "a pool of a tensor that is not quantized");
+      return need(node.pool2d->mode == PoolMode::max && all && alike,
+                  "a maximum must have the quantization of its input");
+    case OpKind::binary:
+      return need(node.binary->op == BinaryOp::add && all && to_bytes,
+                  "of quantized tensors only sums are computed, to a quantized tensor");
+    case OpKind::gather:
+    case OpKind::expand:
+      return need(in == out.quantization, "a moved tensor must keep its quantization");
+    case OpKind::concat:
+    case OpKind::transpose:
+    case OpKind::reshape:
+    case OpKind::pad:
+    case OpKind::slice:
+    case OpKind::tile:
+      return need(alike, "a moved tensor must keep its quantization");
+    default:
+      return need(false, "the operator cannot compute on quantized tensors");
+  }
+}
+
+bool any_quantized(const Model& m, const Node& node) {
+  bool any = quantization_of(m, node.outputs[0]).present();
+  for (const uint32_t t : node.inputs) any = any || quantization_of(m, t).present();
+  return any;
+}
+
 // What each kind computes on; `in` is the type of all inputs but a select's condition
 // and a gather's indices.
 Status check_types(const Model& m, const Node& node) {
@@ -299,6 +357,7 @@ Status check_types(const Model& m, const Node& node) {
   for (size_t i = node.kind == OpKind::select ? 1 : 0; i < alike; ++i)
     QRT_TRY(need_types(m.tensors[node.inputs[i]].dtype == in,
                        "the operator's inputs differ in element type"));
+  if (any_quantized(m, node)) QRT_TRY(check_quantized(m, node));
   constexpr const char* kOutput = "the operator's output has another element type than it gives";
   switch (node.kind) {
     case OpKind::concat:
@@ -343,6 +402,7 @@ Status check_types(const Model& m, const Node& node) {
       return need_types(out == in, kOutput);
     }
     case OpKind::binary: {
+      if (any_quantized(m, node)) return {};
       const BinaryOp op = node.binary->op;
       const bool whole_only = op == BinaryOp::mod;
       const bool good = is_logical(op) ? in == DType::boolean
@@ -354,7 +414,16 @@ Status check_types(const Model& m, const Node& node) {
       return need_types(out == DType::f32 || node.binary->clamp.activation == Activation::none,
                         "a clamp on a result that is not f32");
     }
+    case OpKind::quantize:
+      return need_types(any_quantized(m, node),
+                        "a quantize between tensors that are not quantized");
+    case OpKind::pool2d:
+      if (any_quantized(m, node)) return {};
+      QRT_TRY(need_types(in == DType::f32, "the operator computes in f32 only"));
+      return need_types(out == DType::f32, kOutput);
     default:
+      if (const Weights* w = weights_of(node); w != nullptr && w->numerics != Numerics::f32)
+        return need_types(any_quantized(m, node), "an integer layer needs quantized inputs");
       QRT_TRY(need_types(in == DType::f32, "the operator computes in f32 only"));
       return need_types(out == DType::f32, kOutput);
   }

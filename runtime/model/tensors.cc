@@ -26,6 +26,17 @@ Status check_features(const fb::FeatureBuckets* f, const Shape& shape) {
                "the feature buckets do not end at the last row");
 }
 
+Status read_quantization(const fb::Tensor& t, TensorInfo& info) {
+  const float scale = t.scale();
+  if (scale == 0) return equal(t.zero(), 0, 126, "a tensor that is not quantized has a zero");
+  QRT_REQUIRE(std::isnormal(scale) && scale > 0 && std::isnormal(1 / scale), kBadModel, 126,
+              "a tensor's scale is not a positive finite number");
+  QRT_REQUIRE(info.dtype == DType::u8 && !info.is_constant, kBadModel, 126,
+              "only activations of type u8 may be quantized");
+  info.quantization = {scale, t.zero()};
+  return {};
+}
+
 Status read_tensor(const Reader& r, const fb::Tensor& t, TensorInfo& info) {
   QRT_TRY(read_enum(t.dtype(), &info.dtype, "the element type is unknown"));
   QRT_TRY(in_range(t.dims()->size(), 0, kMaxRank, 120, "the rank is out of range"));
@@ -48,6 +59,7 @@ Status read_tensor(const Reader& r, const fb::Tensor& t, TensorInfo& info) {
     QRT_TRY(equal_size(info.constant.size(), CheckedSize(*elements) * size_of(info.dtype), 123,
                        "the constant's buffer has another size than its shape"));
   }
+  QRT_TRY(read_quantization(t, info));
   return check_features(t.features(), info.shape);
 }
 

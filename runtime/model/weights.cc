@@ -1,6 +1,7 @@
 // The five encodings of a layer's weights: every size exactly as schema/layout.h
 // says, every code below its table's end, every float finite. Kernels rely on
 // this and check nothing.
+#include <cmath>
 #include <cstring>
 
 #include "runtime/model/codes.h"
@@ -56,6 +57,32 @@ Status read_entries(Reader& r, const fb::Codebook& c, const Weights& w, Codebook
                     "the number of entry_scales differs from the number of entries");
 }
 
+// The scales that a layer of integers rounds its entries to.
+Status read_levels(Reader& r, const fb::Codebook& c, const Weights& w, CodebookWeights& out) {
+  QRT_TRY(fill_constant(r, c.levels(), &out.levels));
+  if (w.numerics == Numerics::f32) {
+    QRT_REQUIRE(!out.levels.present() && !c.has_level_of(), kBadModel, 154,
+                "a codebook of f32 numerics has levels");
+    return {};
+  }
+  const uint32_t most = w.numerics == Numerics::rounded ? 1 : kMaxLevels;
+  QRT_TRY(in_range(out.levels.count, 1, most, 154, "the number of levels is out of range"));
+  for (uint32_t i = 0; i < out.levels.count; ++i) {
+    const float level = read_constant(out.levels, i);
+    QRT_REQUIRE(std::isnormal(level) && level > 0 && std::isnormal(1 / level), kBadModel, 154,
+                "a level is not a positive finite number");
+  }
+  QRT_REQUIRE(c.has_level_of() == (out.levels.count > 1), kBadModel, 154,
+              "level_of belongs to codebooks of several levels");
+  if (!c.has_level_of()) return {};
+  QRT_TRY(read_buffer(r, c.level_of(), &out.level_of));
+  QRT_TRY(equal_size(out.level_of.size(), CheckedSize(w.outputs), 145,
+                     "level_of does not count the outputs"));
+  for (const uint8_t level : out.level_of)
+    QRT_TRY(in_range(level, 0, out.levels.count - 1, 154, "an output's level is out of range"));
+  return claim(r, c.level_of());
+}
+
 Status read_codebook(Reader& r, const fb::Codebook& c, Weights& w) {
   CodebookWeights& out = w.codebook;
   QRT_TRY(in_range(c.books(), 1, layout::kMaxBooks, 143, "codebook books are out of range"));
@@ -70,6 +97,7 @@ Status read_codebook(Reader& r, const fb::Codebook& c, Weights& w) {
   out.code_bits = c.code_bits();
   out.scope_rows = c.scope_rows();
   QRT_TRY(read_entries(r, c, w, out));
+  QRT_TRY(read_levels(r, c, w, out));
   QRT_TRY(read_buffer(r, c.codes(), &out.codes));
   // outputs <= 2^24, bits <= 16, books <= 4, blocks <= 2^24: no product below leaves 64 bits.
   const uint64_t rows = out.books * layout::codebook_blocks(w.inputs, out.dim);
@@ -158,12 +186,51 @@ bool has_integers(const Weights& w) {
     case Encoding::dense:
       return w.dense.dtype == DType::i8;
     case Encoding::codebook:
-      return w.codebook.entry == DType::i8;
+      return w.codebook.levels.present();
     case Encoding::table:
       return !w.table.integers.empty();
     default:
       return true;
   }
+}
+
+uint32_t largest(Bytes integers) {
+  uint32_t most = 0;
+  for (const uint8_t byte : integers) {
+    const int32_t v = static_cast<int8_t>(byte);
+    const auto size = static_cast<uint32_t>(v < 0 ? -v : v);
+    most = size > most ? size : most;
+  }
+  return most;
+}
+
+// No sum of products with u8 activations leaves int32, in whatever order it is made.
+Status check_sums(const Weights& w) {
+  if (w.numerics == Numerics::f32) return {};
+  uint64_t each = 0;
+  if (w.encoding == Encoding::dense) each = largest(w.dense.data);
+  if (w.encoding == Encoding::codebook) each = 128;
+  const uint64_t sum = uint64_t{w.inputs} * 255 * each;  // below 2^24 * 2^8 * 2^9
+  return in_range(static_cast<int64_t>(sum), 0, INT32_MAX, 153, "a layer's sums may exceed int32");
+}
+
+Status read_rounding(const fb::Weights& f, Weights& w) {
+  w.table_bits = f.table_bits();
+  w.table_shift = f.table_shift();
+  if (w.numerics != Numerics::rounded) {
+    QRT_REQUIRE(w.table_bits == 0 && w.table_shift == 0, kBadModel, 152,
+                "table_bits and table_shift belong to rounded numerics only");
+    return {};
+  }
+  QRT_REQUIRE(w.encoding == Encoding::codebook, kBadModel, 152,
+              "rounded numerics are for codebooks only");
+  QRT_REQUIRE(w.table_bits == 7 || w.table_bits == 8 || w.table_bits == 12, kBadModel, 152,
+              "table_bits are neither 7, 8 nor 12");
+  const bool bytes = w.table_bits == 8;
+  QRT_TRY(
+      in_range(w.table_shift, bytes ? 8 : 1, bytes ? 15 : 20, 152, "table_shift is out of range"));
+  return in_range(w.codebook.dim, 1, 64, 152,
+                  "the block of a layer with rounded tables is too long");
 }
 
 Status read_one(Reader& r, const fb::Weights& f, Weights& w) {
@@ -196,7 +263,8 @@ Status read_one(Reader& r, const fb::Weights& f, Weights& w) {
   }
   QRT_REQUIRE(w.numerics == Numerics::f32 || has_integers(w), kBadModel, 142,
               "exact numerics need integer entries");
-  return {};
+  QRT_TRY(check_sums(w));
+  return read_rounding(f, w);
 }
 
 }  // namespace

@@ -16,7 +16,8 @@ using Bytes = Span<const uint8_t>;
 // Values of all enums equal those of schema/qrt.fbs; model.cc holds the static_asserts.
 enum class Encoding : uint8_t { dense = 0, codebook = 1, table = 2, affine = 3, bit_planes = 4 };
 const char* name_of(Encoding);
-enum class Numerics : uint8_t { f32 = 0, exact = 1 };
+enum class Numerics : uint8_t { f32 = 0, exact = 1, rounded = 2 };  // ../schema/README.md
+inline constexpr uint32_t kMaxLevels = 16;  // of a codebook
 enum class InputOrder : uint8_t { linear = 0, cin_kh_kw = 1, kh_kw_cin = 2 };
 enum class ScaleAxis : uint8_t { layer = 0, output = 1, group = 2 };
 
@@ -47,6 +48,8 @@ struct CodebookWeights {
   Bytes entries;          // [scope][book][count][dim]
   Constant entry_scales;  // i8 entries only
   Bytes codes;            // [book][block][output], see schema/layout.h
+  Constant levels = {};   // numerics other than f32: scales that entries are rounded to
+  Bytes level_of = {};    // [output]; empty: all have the first
 };
 
 struct TableWeights {
@@ -76,6 +79,7 @@ struct Weights {
   uint32_t outputs = 0, inputs = 0;
   InputOrder order = InputOrder::linear;
   Numerics numerics = Numerics::f32;
+  uint32_t table_bits = 0, table_shift = 0;  // of rounded numerics
   Encoding encoding = Encoding::dense;
   DenseWeights dense{};
   CodebookWeights codebook{};

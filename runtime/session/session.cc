@@ -135,7 +135,7 @@ Status Session::set_batch(uint32_t batch) {
   if (tensors_.data() == nullptr || storage_.data() == nullptr) return out_of_memory();
   for (size_t t = 0; t < tensors_.size(); ++t) {
     const TensorInfo& info = model_.tensors[t];
-    tensors_[t] = {nullptr, info.dtype, info.shape};
+    tensors_[t] = {nullptr, info.dtype, info.shape, info.quantization};
     if (info.is_constant) {
       const void* data = info.constant.data();  // read only: no operator writes a constant
       tensors_[t].data = static_cast<std::byte*>(const_cast<void*>(data));
@@ -165,7 +165,7 @@ Status Session::prepare_step(size_t n, const SessionOptions& options) {
   if (step.in.data() == nullptr || step.out.data() == nullptr) return out_of_memory();
   for (size_t i = 0; i < step.in.size(); ++i) {
     const TensorView& t = tensors_[node.inputs[i]];
-    step.in[i] = {t.data, t.dtype, t.shape};
+    step.in[i] = {t.data, t.dtype, t.shape, t.quantization};
   }
   for (size_t i = 0; i < step.out.size(); ++i) step.out[i] = tensors_[node.outputs[i]];
 

@@ -43,12 +43,23 @@ struct Shape {
   bool operator!=(const Shape& o) const { return !(*this == o); }
 };
 
+// Bytes (u8) that stand for scale * (byte - zero); a scale of 0: not quantized.
+struct Quantization {
+  float scale = 0;
+  int32_t zero = 0;
+
+  bool present() const { return scale != 0; }
+  bool operator==(const Quantization& o) const { return scale == o.scale && zero == o.zero; }
+  bool operator!=(const Quantization& o) const { return !(*this == o); }
+};
+
 // A borrowed window onto contiguous memory that somebody else owns. Copy it freely.
 template <class Byte>  // std::byte or const std::byte
 struct BasicTensorView {
   Byte* data = nullptr;
   DType dtype = DType::f32;
   Shape shape;
+  Quantization quantization = {};
 
   template <class T>
   auto* as() const {

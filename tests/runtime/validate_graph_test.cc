@@ -22,7 +22,7 @@ uint32_t add_input(FullModel& f, const std::vector<int32_t>& dims, fb::DType dty
 TEST_CASE("operators: kind, options, arity, indices") {
   check_mutations({
       {"name", [](FullModel& f) { f.op(0).name = "a\tb"; }, 109},
-      {"kind 23", [](FullModel& f) { f.op(0).kind = static_cast<fb::OpKind>(23); }, 110},
+      {"kind 24", [](FullModel& f) { f.op(0).kind = static_cast<fb::OpKind>(24); }, 110},
       {"kind beyond", [](FullModel& f) { f.op(0).kind = static_cast<fb::OpKind>(200); }, 110},
       {"other kind", [](FullModel& f) { f.op(f.reshape).kind = fb::OpKind::unary; }, 161},
       {"foreign options",
@@ -243,7 +243,11 @@ TEST_CASE("elementwise operators and moves") {
        },
        180},
       {"linear weights", [](FullModel& f) { f.op(f.linear).linear->weights = 99; }, 111},
-      {"linear inputs", [](FullModel& f) { f.op(f.linear).linear->weights = 4; }, 183},
+      {"linear inputs",
+       [](FullModel& f) {
+         f.op(f.table_linear).linear->weights = static_cast<uint32_t>(f.w_dense);
+       },
+       183},
       {"linear output",
        [](FullModel& f) {
          f.tensor(f.op(f.linear).outputs[0]).dims = {1, 9};

@@ -255,12 +255,25 @@ void add_linears(FullModel& f, uint32_t flat) {
               {"affine_linear", f.w_affine, &f.affine_linear},
               {"planes_linear", f.w_planes, &f.planes_linear},
               {"trits_linear", f.w_trits, &f.trits_linear}};
-  uint32_t in = flat;
+  const auto quantized = [&](const char* name, int32_t width, float scale, uint8_t zero) {
+    const uint32_t t = b.tensor(name, {1, width}, true, fb::DType::u8);
+    b.model.tensors[t]->scale = scale, b.model.tensors[t]->zero = zero;
+    return t;
+  };
+  // The i8 layer alone is one of integers.
+  uint32_t in = quantized("quantized", 6, 0.0625f, 100);
+  b.op("quantize", fb::OpKind::quantize, {flat}, in);
+  f.quantize = last_op(f), f.quantized = in;
   for (const auto& row : rows) {
-    const uint32_t out = b.tensor(std::string(row.name) + ".out", {1, kWidth});
-    b.linear(row.name, in, out, static_cast<uint32_t>(row.weights));
+    const bool exact = row.weights == f.w_i8;
+    const std::string name = row.name;
+    const uint32_t sum = exact ? quantized("sum", kWidth, 0.5f, 128) : b.tensor(name, {1, kWidth});
+    b.linear(name, in, sum, static_cast<uint32_t>(row.weights));
     *row.op = last_op(f);
-    in = out;
+    in = sum;
+    if (!exact) continue;
+    in = b.tensor(name + ".f32", {1, kWidth});
+    b.op("dequantize", fb::OpKind::quantize, {sum}, in);
   }
   f.logits = b.tensor("logits", {1, kWidth});
   f.softmax =
