@@ -71,7 +71,7 @@ struct DecodeArgs {
   void* panel;
 };
 
-// entries[i] = clamp(rne(values[i] * inverse), -127, 127).
+// entries[i] = clamp(rne(values[i] * inverse), -127, 127); a NaN gives -127.
 struct RoundArgs {
   const float* values;
   size_t count;
@@ -133,6 +133,8 @@ struct Kit {
   void (*gemm)(const GemmArgs&);
   void (*dot)(const DotArgs&);
   void (*quantize)(const QuantizeArgs&);
+  void (*decode)(const DecodeArgs&);
+  void (*round)(const RoundArgs&);
 };
 
 // A panel is the sums of its columns, then a step after the other.

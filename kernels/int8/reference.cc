@@ -82,8 +82,49 @@ void quantize(const QuantizeArgs& a) {
   }
 }
 
+uint32_t code_of(const Coded& s, const uint8_t* row, size_t output) {
+  uint32_t code = 0;
+  for (uint32_t i = 0; i < s.bits; ++i) {
+    const size_t bit = output * s.bits + i;
+    code |= (row[bit / 8] >> bit % 8 & 1u) << i;
+  }
+  return code;
+}
+
+int8_t weight_of(const Coded& s, size_t output, size_t input) {
+  const int8_t* entries = s.entries;
+  if (s.level_of) entries += s.level_of[output] * s.level_stride;
+  if (s.scope_rows) entries += output / s.scope_rows * s.scope_stride;
+  int32_t sum = 0;
+  for (uint32_t book = 0; book < s.books; ++book, entries += s.book_stride) {
+    const uint8_t* row = s.codes + book * s.book_bytes + input / s.dim * s.row_bytes;
+    sum += entries[code_of(s, row, output) * s.entry_stride + input % s.dim];
+    sum = sum < -128 ? -128 : (sum > 127 ? 127 : sum);
+  }
+  return static_cast<int8_t>(sum);
+}
+
+void decode(const DecodeArgs& a) {
+  const size_t channels = a.inputs / a.taps;
+  for (size_t k = 0; k < (a.inputs + kStep - 1) / kStep * kStep; ++k)
+    for (size_t n = 0; n < kTileN; ++n)
+      body(a.panel)[k * kTileN + n] =
+          n < a.outputs && k < a.inputs
+              ? weight_of(a.source, a.first_output + n, k % channels * a.taps + k / channels)
+              : int8_t{0};
+}
+
+void round(const RoundArgs& a) {
+  for (size_t i = 0; i < a.count; ++i) {
+    float t = a.values[i] * a.inverse;
+    t = t > -127 ? t : -127;  // a NaN is not greater
+    t = t < 127 ? t : 127;
+    a.entries[i] = static_cast<int8_t>(static_cast<int32_t>(nearest(t)));
+  }
+}
+
 }  // namespace
 
-const Kit int8_reference = {kStep * kTileN, sums, panel, gemm, dot, quantize};
+const Kit int8_reference = {kStep * kTileN, sums, panel, gemm, dot, quantize, decode, round};
 
 }  // namespace qrt::kernels::int8

@@ -3,7 +3,7 @@
 // Tile 4 x 16: 8 ymm of sums, 4 of weights, 2 of activations, 1 mask = 15 of 16.
 #include <immintrin.h>
 
-#include "kernels/int8/generic.h"
+#include "kernels/int8/generic_decode.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -101,7 +101,7 @@ struct Avx2 {
 
 }  // namespace
 
-const Kit int8_avx2 = {step_bytes<Avx2>(), sums<Avx2>, panel<Avx2>,
-                       gemm<Avx2>,         dot<Avx2>,  quantize<Avx2>};
+const Kit int8_avx2 = {step_bytes<Avx2>(), sums<Avx2>,     panel<Avx2>,  gemm<Avx2>,
+                       dot<Avx2>,          quantize<Avx2>, decode<Avx2>, round<Avx2>};
 
 }  // namespace qrt::kernels::int8

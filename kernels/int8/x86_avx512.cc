@@ -9,7 +9,7 @@
 #endif
 #include <immintrin.h>
 
-#include "kernels/int8/generic.h"
+#include "kernels/int8/generic_decode.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -57,7 +57,7 @@ struct Madd : Avx512 {
 
 }  // namespace
 
-const Kit int8_avx512 = {step_bytes<Madd>(), sums<Madd>, panel<Madd>,
-                         gemm<Madd>,         dot<Madd>,  quantize<Madd>};
+const Kit int8_avx512 = {step_bytes<Madd>(), sums<Madd>,     panel<Madd>,  gemm<Madd>,
+                         dot<Madd>,          quantize<Madd>, decode<Madd>, round<Madd>};
 
 }  // namespace qrt::kernels::int8

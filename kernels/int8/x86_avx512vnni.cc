@@ -8,7 +8,7 @@
 #endif
 #include <immintrin.h>
 
-#include "kernels/int8/generic.h"
+#include "kernels/int8/generic_decode.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -42,7 +42,7 @@ struct Vnni : Avx512 {
 
 }  // namespace
 
-const Kit int8_avx512vnni = {step_bytes<Vnni>(), sums<Vnni>, panel<Vnni>,
-                             gemm<Vnni>,         dot<Vnni>,  quantize<Vnni>};
+const Kit int8_avx512vnni = {step_bytes<Vnni>(), sums<Vnni>,     panel<Vnni>,  gemm<Vnni>,
+                             dot<Vnni>,          quantize<Vnni>, decode<Vnni>, round<Vnni>};
 
 }  // namespace qrt::kernels::int8
