@@ -36,9 +36,11 @@ struct Shape {
 struct Args {
   int8::Coded source;  // of one level
   uint32_t keep, shift;
-  size_t first_output, outputs;  // outputs of one scope; first_output on a multiple of `unit`
-  size_t inputs, taps;           // row k of x is input (k % C) * taps + k / C, C = inputs / taps
-  size_t rows;                   // at most the way's `rows`
+  // Outputs of one scope. Any will do; calls that meet at multiples of `unit` share no vector of
+  // outputs. x, y8, y32 and finish are of the call's first row and first output.
+  size_t first_output, outputs;
+  size_t inputs, taps;  // row k of x is input (k % C) * taps + k / C, C = inputs / taps
+  size_t rows;          // at most the way's `rows`
   const uint8_t* x;
   size_t x_stride;
   int32_t x_zero;
