@@ -35,10 +35,14 @@ std::shared_ptr<void> BufferPool::take_new(size_t bytes) {
   return {p, [block](void*) { block->is_free = true; }};
 }
 
-Md row_major(const Dims& dims) {
+Md row_major(const Dims& dims, DataType type) {
   Dims strides(dims.size(), 1);
   for (size_t i = dims.size(); i-- > 1;) strides[i - 1] = strides[i] * dims[i];
-  return {dims, dnnl::memory::data_type::f32, strides};
+  return {dims, type, strides};
+}
+
+Md any_format(const Dims& dims, DataType type) {
+  return {dims, type, dnnl::memory::format_tag::any};
 }
 
 Value as_nchw(const Value& v) {
@@ -62,13 +66,18 @@ Builder::Builder(const Model& model, uint32_t batch)
 
 Dims Builder::dims(uint32_t tensor) const {
   const TensorInfo& info = model_.tensors[tensor];
-  if (info.dtype != DType::f32)
-    throw std::runtime_error(std::string("tensor '") + info.name + "' is not f32");
   Dims d;
   for (int i = 0; i < info.shape.rank; ++i) d.push_back(info.shape[i]);
   if (d.empty()) d.push_back(1);
   if (info.batched) d[0] *= batch_;
   return d;
+}
+
+DataType Builder::type(uint32_t tensor) const {
+  const TensorInfo& info = model_.tensors[tensor];
+  if (info.dtype == DType::f32) return DataType::f32;
+  if (info.quantization.present()) return DataType::u8;
+  throw std::runtime_error(std::string("tensor '") + info.name + "' is neither f32 nor quantized");
 }
 
 Value Builder::allocate(const Md& md) {
@@ -90,7 +99,7 @@ Value Builder::in_format(const Value& v, const Md& want) {
 }
 
 Value Builder::plain(const Value& v) {
-  return in_format(v, row_major(v.md.dims()));
+  return in_format(v, row_major(v.md.dims(), v.md.data_type()));
 }
 
 Value Builder::value(uint32_t tensor) {
@@ -98,7 +107,7 @@ Value Builder::value(uint32_t tensor) {
   if (values_[tensor].data == nullptr) {
     if (!info.is_constant)
       throw std::runtime_error(std::string("tensor '") + info.name + "' is used before it is made");
-    Value v = allocate(row_major(dims(tensor)));
+    Value v = allocate(row_major(dims(tensor), type(tensor)));
     std::memcpy(v.data.get(), info.constant.data(),
                 std::min(info.constant.size(), v.md.get_size()));
     keep(v);
@@ -139,6 +148,9 @@ void Builder::add(const Node& node) {
     case OpKind::reshape:
       add_reshape(node);
       break;
+    case OpKind::quantize:
+      add_quantize(node);
+      break;
     default:
       throw std::runtime_error(std::string("operator '") + node.name + "' is a " +
                                name_of(node.kind) + ", which oneDNN has no primitive for");
@@ -154,7 +166,8 @@ class Graph final : public tools::Baseline {
   Graph(const Model& model, uint32_t threads, uint32_t batch)
       : threads_(set_threads(threads)), builder_(model, batch), stream_(builder_.engine()) {
     for (const Port& port : model.inputs) {
-      inputs_.push_back(builder_.allocate_constant(row_major(builder_.dims(port.tensor))));
+      inputs_.push_back(builder_.allocate_constant(
+          row_major(builder_.dims(port.tensor), builder_.type(port.tensor))));
       builder_.set(port.tensor, inputs_.back());
     }
     for (const Node& node : model.nodes) builder_.add(node);
@@ -162,7 +175,7 @@ class Graph final : public tools::Baseline {
       outputs_.push_back(builder_.plain(builder_.value(port.tensor)));
       builder_.keep(outputs_.back());
     }
-    name_ = "dense f32, oneDNN";
+    name_ = builder_.integer_layers != 0 ? "dense int8, oneDNN" : "dense f32, oneDNN";
     if (builder_.winograd != 0)
       name_ += " (" + std::to_string(builder_.winograd) + " of " +
                std::to_string(builder_.convolutions) + " convolutions Winograd)";
@@ -180,7 +193,8 @@ class Graph final : public tools::Baseline {
     stream_.wait();
   }
   const float* output(size_t port) const override {
-    return static_cast<const float*>(outputs_.at(port).data.get());
+    const Value& v = outputs_.at(port);
+    return v.md.data_type() == DataType::f32 ? static_cast<const float*>(v.data.get()) : nullptr;
   }
 
  private:

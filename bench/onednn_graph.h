@@ -1,9 +1,9 @@
-// The dense competitor of qrt bench: a model's graph through oneDNN's f32 primitives,
-// as well as one process can have it. Each convolution and matrix product chooses its own
-// layouts ("any"), layouts stay blocked from layer to layer, epilogues are post-ops,
-// residuals are summed in place, transposes are views, and Winograd convolutions are
-// tried and timed against the automatic choice. All of it happens once, in the
-// constructor; run() only executes primitives.
+// The dense competitor of qrt bench: a model's graph through oneDNN's primitives, f32 or
+// u8 x s8 as the file has it, as well as one process can have it. Each convolution and matrix
+// product chooses its own layouts ("any"), layouts stay as they are from layer to layer,
+// epilogues are post-ops, residuals are summed in place, transposes are views, and
+// implementations of a convolution (Winograd in f32) are timed against each other. All of it
+// happens once, in the constructor; run() only executes primitives.
 #ifndef QRT_BENCH_ONEDNN_GRAPH_H_
 #define QRT_BENCH_ONEDNN_GRAPH_H_
 
@@ -20,6 +20,7 @@ namespace qrt::bench {
 
 using Dims = dnnl::memory::dims;
 using Md = dnnl::memory::desc;
+using DataType = dnnl::memory::data_type;
 
 // Activations that live in a buffer. The logical dimensions are the tensor's own, NHWC
 // for images; how they lie in memory is the descriptor's business. The buffer goes back
@@ -27,6 +28,14 @@ using Md = dnnl::memory::desc;
 struct Value {
   Md md;
   std::shared_ptr<void> data;
+};
+
+// A layer with its weights decoded: what a primitive needs beside the shapes.
+struct Layer {
+  DataType source, weights_type, destination;
+  std::vector<uint8_t> weights;  // f32 or s8, [output][input] in the order of the file
+  std::vector<float> bias;       // before the attributes' output scales, as oneDNN adds it
+  dnnl::primitive_attr attributes;
 };
 
 struct Step {
@@ -67,9 +76,11 @@ class Builder {
   Value allocate_constant(const Md& md);                  // and kept
 
   Dims dims(uint32_t tensor) const;  // with the batch
+  DataType type(uint32_t tensor) const;
   Value allocate(const Md& md);
   dnnl::memory memory(const Value& v) const { return {v.md, engine_, v.data.get()}; }
   size_t convolutions = 0, winograd = 0;  // how many, and how many of them by Winograd
+  size_t integer_layers = 0;
 
  private:
   void add_conv2d(const Node&);
@@ -82,17 +93,27 @@ class Builder {
   void add_concat(const Node&);
   void add_transpose(const Node&);
   void add_reshape(const Node&);
+  void add_quantize(const Node&);
+  void add_byte_sum(const Node&);
 
   void step(const dnnl::primitive& p, std::unordered_map<int, dnnl::memory> arguments) {
     steps_.push_back({p, std::move(arguments)});
   }
   Value in_format(const Value& v, const Md& want);
+  // f32 of quantized bytes and back; what is not quantized stays.
+  Value to_floats(const Value& v, const Quantization&);
+  Value to_bytes(const Value& v, const Quantization&);
   // Where a layer writes: on top of its residual where nobody else wants that.
   Value destination(const Node&, const Epilogue&, const Md& md, bool is_image);
-  dnnl::memory constant(const Md& md, const float* from);  // reordered to `md`, kept
-  std::vector<float> layer_weights(const Weights&, const Epilogue&) const;
-  dnnl::memory bias(const Epilogue&, uint32_t outputs);
+  dnnl::memory constant(const Md& md, const void* from);  // reordered to `md`, kept
+  Layer layer(const Node&, const Weights&, const Epilogue&, bool is_padded) const;
+  Layer float_layer(const Weights&, const Epilogue&) const;
+  Layer integer_layer(const Node&, const Weights&, const Epilogue&, bool is_padded) const;
   double milliseconds(const dnnl::convolution_forward::primitive_desc&, const Md& source);
+  // The fastest convolution of a few. Throws where there is none.
+  dnnl::convolution_forward::primitive_desc best_convolution(const Node&, const Layer&,
+                                                             const Md& source, const Dims& weights,
+                                                             const Dims& out);
 
   const Model& model_;
   uint32_t batch_;
@@ -108,9 +129,11 @@ class Builder {
 // NHWC to NCHW and back, as views of the same memory.
 Value as_nchw(const Value&);
 Value as_nhwc(const Value&);
-Md row_major(const Dims&);
-// A clamp after a primitive.
+Md row_major(const Dims&, DataType = DataType::f32);
+Md any_format(const Dims&, DataType);
+// A clamp after a primitive: of values, or of the bytes that stand for them.
 void append_clamp(dnnl::post_ops&, const Clamp&);
+void append_clamp(dnnl::post_ops&, const Clamp&, const Quantization&);
 
 }  // namespace qrt::bench
 

@@ -1,6 +1,7 @@
-// Convolutions and linear layers: weights decoded once to f32 and reordered to
-// what the chosen primitive wants.
+// Convolutions and linear layers: weights decoded once and reordered to what the chosen
+// primitive wants.
 #include <chrono>
+#include <cstring>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -12,25 +13,17 @@ namespace qrt::bench {
 
 using dnnl::convolution_forward;
 using dnnl::inner_product_forward;
-using DataType = dnnl::memory::data_type;
 
 namespace {
 
-Md any_format(const Dims& dims) {
-  return {dims, DataType::f32, dnnl::memory::format_tag::any};
-}
-
-dnnl::primitive_attr attributes(const Epilogue& e) {
-  dnnl::post_ops post;
-  if (e.residual) post.append_sum(1.0f);
-  append_clamp(post, e.clamp);
-  dnnl::primitive_attr attr;
-  attr.set_post_ops(post);
-  return attr;
-}
+constexpr int kTried = 3;  // implementations of one algorithm, oneDNN's favourite first
 
 int64_t signed_of(uint32_t x) {
   return x;
+}
+
+bool is_reference(const char* implementation) {
+  return std::strstr(implementation, "ref") != nullptr;
 }
 
 }  // namespace
@@ -44,30 +37,37 @@ void append_clamp(dnnl::post_ops& post, const Clamp& c) {
     post.append_eltwise(1.0f, dnnl::algorithm::eltwise_clip, c.min, c.max);
 }
 
-std::vector<float> Builder::layer_weights(const Weights& w, const Epilogue& e) const {
-  std::vector<float> out(size_t{w.outputs} * w.inputs);
-  const Status s = decode_weights(w, out.data());
+Layer Builder::float_layer(const Weights& w, const Epilogue& e) const {
+  std::vector<float> rows(size_t{w.outputs} * w.inputs);
+  const Status s = decode_weights(w, rows.data());
   if (!s.ok()) throw std::runtime_error(std::string("weights '") + w.name + "': " + s.what());
-  for (uint32_t o = 0; o < w.outputs && e.scale.present(); ++o) {
-    const float scale = read_constant(e.scale, e.scale.count == 1 ? 0 : o);
-    for (uint32_t i = 0; i < w.inputs; ++i) out[size_t{o} * w.inputs + i] *= scale;
+  Layer layer{DataType::f32, DataType::f32, DataType::f32, {}, std::vector<float>(w.outputs), {}};
+  for (uint32_t o = 0; o < w.outputs; ++o) {
+    const float scale =
+        e.scale.present() ? read_constant(e.scale, e.scale.count == 1 ? 0 : o) : 1.0f;
+    for (uint32_t i = 0; i < w.inputs; ++i) rows[size_t{o} * w.inputs + i] *= scale;
+    if (e.bias.present()) layer.bias[o] = read_constant(e.bias, e.bias.count == 1 ? 0 : o);
   }
-  return out;
+  const auto* bytes = reinterpret_cast<const uint8_t*>(rows.data());
+  layer.weights.assign(bytes, bytes + rows.size() * sizeof(float));
+  dnnl::post_ops post;
+  if (e.residual) post.append_sum(1.0f);
+  append_clamp(post, e.clamp);
+  layer.attributes.set_post_ops(post);
+  return layer;
 }
 
-dnnl::memory Builder::constant(const Md& md, const float* from) {
+Layer Builder::layer(const Node& node, const Weights& w, const Epilogue& e, bool is_padded) const {
+  return w.numerics == Numerics::f32 ? float_layer(w, e) : integer_layer(node, w, e, is_padded);
+}
+
+dnnl::memory Builder::constant(const Md& md, const void* from) {
+  const auto type = md.data_type();
   dnnl::memory to = memory(allocate_constant(md));
-  dnnl::memory source(row_major(md.dims()), engine_, const_cast<float*>(from));
+  dnnl::memory source(row_major(md.dims(), type), engine_, const_cast<void*>(from));
   dnnl::reorder(source, to).execute(stream_, source, to);
   stream_.wait();
   return to;
-}
-
-dnnl::memory Builder::bias(const Epilogue& e, uint32_t outputs) {
-  std::vector<float> values(outputs);
-  for (uint32_t o = 0; o < outputs && e.bias.present(); ++o)
-    values[o] = read_constant(e.bias, e.bias.count == 1 ? 0 : o);
-  return constant(row_major({outputs}), values.data());
 }
 
 Value Builder::destination(const Node& node, const Epilogue& e, const Md& md, bool is_image) {
@@ -75,6 +75,8 @@ Value Builder::destination(const Node& node, const Epilogue& e, const Md& md, bo
   const uint32_t tensor = node.inputs[1];
   const bool is_last = wanted_[tensor] == 1;
   Value residual = value(tensor);
+  if (residual.md.data_type() != md.data_type())
+    residual = to_floats(residual, model_.tensors[tensor].quantization);
   if (is_image) residual = as_nchw(residual);
   if (residual.md.dims() != md.dims()) residual.md = residual.md.reshape(md.dims());
   // Two owners: the tensor's own value and the local one. Any other is a view or an input.
@@ -106,6 +108,42 @@ double Builder::milliseconds(const convolution_forward::primitive_desc& pd, cons
   return best;
 }
 
+convolution_forward::primitive_desc Builder::best_convolution(const Node& node, const Layer& layer,
+                                                              const Md& source, const Dims& shape,
+                                                              const Dims& out) {
+  const Window& w = node.conv2d->window;
+  const Md bias = any_format({node.conv2d->weights->outputs}, DataType::f32);
+  std::unique_ptr<convolution_forward::primitive_desc> best;
+  double best_ms = 0;
+  for (const auto algorithm :
+       {dnnl::algorithm::convolution_direct, dnnl::algorithm::convolution_winograd}) {
+    const bool is_winograd = algorithm == dnnl::algorithm::convolution_winograd;
+    if (is_winograd && layer.source != DataType::f32) continue;  // its sums are not exact
+    const convolution_forward::desc desc(
+        dnnl::prop_kind::forward_inference, algorithm, any_format(source.dims(), layer.source),
+        any_format(shape, layer.weights_type), bias, any_format(out, layer.destination),
+        {signed_of(w.stride_h), signed_of(w.stride_w)},
+        {signed_of(w.dilation_h) - 1, signed_of(w.dilation_w) - 1},
+        {signed_of(w.pad_top), signed_of(w.pad_left)},
+        {signed_of(w.pad_bottom), signed_of(w.pad_right)});
+    convolution_forward::primitive_desc pd(desc, layer.attributes, engine_, true);
+    for (int tried = 0; pd && tried < kTried; ++tried) {
+      const double ms = milliseconds(pd, source);
+      if (best == nullptr || ms < best_ms) {
+        best = std::make_unique<convolution_forward::primitive_desc>(pd);
+        best_ms = ms;
+      }
+      if (!pd.next_impl() || is_reference(pd.impl_info_str())) break;
+    }
+  }
+  if (best == nullptr)
+    throw std::runtime_error(std::string("no convolution for operator '") + node.name + "'");
+  ++convolutions;
+  winograd += std::string(best->impl_info_str()).find("wino") != std::string::npos;
+  integer_layers += layer.source == DataType::u8;
+  return *best;
+}
+
 void Builder::add_conv2d(const Node& node) {
   const Conv2dAttr& a = *node.conv2d;
   const Window& w = a.window;
@@ -116,48 +154,29 @@ void Builder::add_conv2d(const Node& node) {
   const int64_t channels = weights.inputs / (kh * kw);
   Dims shape = {outputs, channels, kh, kw};
   if (groups != 1) shape = {groups, outputs / groups, channels, kh, kw};
-
-  std::unique_ptr<convolution_forward::primitive_desc> best;
-  double best_ms = 0;
-  bool is_winograd = false;
-  for (const auto algorithm :
-       {dnnl::algorithm::convolution_auto, dnnl::algorithm::convolution_winograd}) {
-    const convolution_forward::desc desc(
-        dnnl::prop_kind::forward_inference, algorithm, any_format(in.md.dims()), any_format(shape),
-        any_format({outputs}), any_format(out_nchw), {signed_of(w.stride_h), signed_of(w.stride_w)},
-        {signed_of(w.dilation_h) - 1, signed_of(w.dilation_w) - 1},
-        {signed_of(w.pad_top), signed_of(w.pad_left)},
-        {signed_of(w.pad_bottom), signed_of(w.pad_right)});
-    const convolution_forward::primitive_desc pd(desc, attributes(a.epilogue), engine_, true);
-    if (!pd) continue;  // no Winograd for this shape
-    const double ms = milliseconds(pd, in.md);
-    if (best != nullptr && ms >= best_ms) continue;
-    best = std::make_unique<convolution_forward::primitive_desc>(pd);
-    best_ms = ms;
-    is_winograd = algorithm == dnnl::algorithm::convolution_winograd;
-  }
-  if (best == nullptr)
-    throw std::runtime_error(std::string("no convolution for operator '") + node.name + "'");
-  ++convolutions;
-  winograd += is_winograd;
+  const bool is_padded = (w.pad_top | w.pad_left | w.pad_bottom | w.pad_right) != 0;
+  const Layer l = layer(node, weights, a.epilogue, is_padded);
+  const auto best = best_convolution(node, l, in.md, shape, out_nchw);
 
   // Rows of the file are [output][channel][tap] or [output][tap][channel].
-  const std::vector<float> stored = layer_weights(weights, a.epilogue);
-  std::vector<float> oihw(stored.size());
+  std::vector<uint8_t> oihw(l.weights.size());
   const int64_t taps = kh * kw;
   const bool taps_last = weights.order != InputOrder::kh_kw_cin;
+  const size_t element = l.weights_type == DataType::f32 ? sizeof(float) : 1;
   for (int64_t o = 0; o < outputs; ++o)
     for (int64_t c = 0; c < channels; ++c)
-      for (int64_t t = 0; t < taps; ++t)
-        oihw[static_cast<size_t>((o * channels + c) * taps + t)] = stored[static_cast<size_t>(
-            o * channels * taps + (taps_last ? c * taps + t : t * channels + c))];
-
-  const Value src = in_format(in, best->src_desc());
-  const Value dst = destination(node, a.epilogue, best->dst_desc(), true);
-  step(convolution_forward(*best), {{DNNL_ARG_SRC, memory(src)},
-                                    {DNNL_ARG_WEIGHTS, constant(best->weights_desc(), oihw.data())},
-                                    {DNNL_ARG_BIAS, bias(a.epilogue, weights.outputs)},
-                                    {DNNL_ARG_DST, memory(dst)}});
+      for (int64_t t = 0; t < taps; ++t) {
+        const int64_t at = taps_last ? c * taps + t : t * channels + c;
+        std::memcpy(oihw.data() + static_cast<size_t>((o * channels + c) * taps + t) * element,
+                    l.weights.data() + static_cast<size_t>(o * channels * taps + at) * element,
+                    element);
+      }
+  const Value src = in_format(in, best.src_desc());
+  const Value dst = destination(node, a.epilogue, best.dst_desc(), true);
+  step(convolution_forward(best), {{DNNL_ARG_SRC, memory(src)},
+                                   {DNNL_ARG_WEIGHTS, constant(best.weights_desc(), oihw.data())},
+                                   {DNNL_ARG_BIAS, constant(best.bias_desc(), l.bias.data())},
+                                   {DNNL_ARG_DST, memory(dst)}});
   set(node.outputs[0], as_nhwc(dst));
 }
 
@@ -170,24 +189,27 @@ void Builder::add_linear(const Node& node) {
     in = plain(in);
     int64_t rows = 1;
     for (size_t i = 0; i + 1 < in.md.dims().size(); ++i) rows *= in.md.dims()[i];
-    in.md = row_major({rows, inputs});
+    in.md = row_major({rows, inputs}, in.md.data_type());
   }
   const int64_t rows = in.md.dims()[0];
-  const inner_product_forward::desc desc(dnnl::prop_kind::forward_inference,
-                                         any_format({rows, inputs}), any_format({outputs, inputs}),
-                                         any_format({outputs}), any_format({rows, outputs}));
-  const inner_product_forward::primitive_desc pd(desc, attributes(a.epilogue), engine_);
+  const Layer l = layer(node, weights, a.epilogue, false);
+  integer_layers += l.source == DataType::u8;
+  const inner_product_forward::desc desc(
+      dnnl::prop_kind::forward_inference, any_format({rows, inputs}, l.source),
+      any_format({outputs, inputs}, l.weights_type), any_format({outputs}, DataType::f32),
+      any_format({rows, outputs}, l.destination));
+  const inner_product_forward::primitive_desc pd(desc, l.attributes, engine_);
   const Value src = in_format(in, pd.src_desc());
   Value dst = destination(node, a.epilogue, pd.dst_desc(), false);
   step(inner_product_forward(pd),
        {{DNNL_ARG_SRC, memory(src)},
-        {DNNL_ARG_WEIGHTS, constant(pd.weights_desc(), layer_weights(weights, a.epilogue).data())},
-        {DNNL_ARG_BIAS, bias(a.epilogue, weights.outputs)},
+        {DNNL_ARG_WEIGHTS, constant(pd.weights_desc(), l.weights.data())},
+        {DNNL_ARG_BIAS, constant(pd.bias_desc(), l.bias.data())},
         {DNNL_ARG_DST, memory(dst)}});
   const Dims out = dims(node.outputs[0]);
   if (out.size() != 2) {
     dst = plain(dst);
-    dst.md = row_major(out);
+    dst.md = row_major(out, l.destination);
   }
   set(node.outputs[0], dst);
 }

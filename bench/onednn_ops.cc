@@ -31,8 +31,9 @@ Algorithm algorithm_of(BinaryOp op) {
       return Algorithm::binary_max;
     case BinaryOp::min:
       return Algorithm::binary_min;
+    default:
+      return Algorithm::undef;
   }
-  return Algorithm::undef;
 }
 
 struct Eltwise {
@@ -76,13 +77,13 @@ Eltwise eltwise_of(const UnaryAttr& a) {
       return {Algorithm::eltwise_gelu_erf, 0, 0};
     case UnaryOp::silu:
       return {Algorithm::eltwise_swish, 1, 0};
-    case UnaryOp::erf:
-    case UnaryOp::selu:
-    case UnaryOp::floor:
-    case UnaryOp::ceil:
-      break;
+    case UnaryOp::gelu_tanh:
+      return {Algorithm::eltwise_gelu_tanh, 0, 0};
+    case UnaryOp::round:
+      return {Algorithm::eltwise_round, 0, 0};
+    default:
+      return {};
   }
-  return {};
 }
 
 }  // namespace
@@ -90,7 +91,11 @@ Eltwise eltwise_of(const UnaryAttr& a) {
 void Builder::add_pool2d(const Node& node) {
   const Pool2dAttr& a = *node.pool2d;
   Window w = a.window;
-  const Value in = as_nchw(value(node.inputs[0]));
+  const Quantization from = model_.tensors[node.inputs[0]].quantization;
+  const bool is_max = a.mode == PoolMode::max;
+  Value in = value(node.inputs[0]);
+  if (!is_max) in = to_floats(in, from);
+  in = as_nchw(in);
   if (a.is_global)
     w = {static_cast<uint32_t>(in.md.dims()[2]),
          static_cast<uint32_t>(in.md.dims()[3]),
@@ -105,21 +110,23 @@ void Builder::add_pool2d(const Node& node) {
   if (w.dilation_h != 1 || w.dilation_w != 1) refuse(node, "a dilated pool");
   if (a.mode == PoolMode::lp) refuse(node, "a pool by norm");
   const Dims out = dims(node.outputs[0]);
-  const Algorithm algorithm = a.mode == PoolMode::max ? Algorithm::pooling_max
-                              : a.count_include_pad   ? Algorithm::pooling_avg_include_padding
-                                                      : Algorithm::pooling_avg_exclude_padding;
-  const Md any({out[0], out[3], out[1], out[2]}, dnnl::memory::data_type::f32,
-               dnnl::memory::format_tag::any);
+  const Algorithm algorithm = is_max                ? Algorithm::pooling_max
+                              : a.count_include_pad ? Algorithm::pooling_avg_include_padding
+                                                    : Algorithm::pooling_avg_exclude_padding;
+  const Md any = any_format({out[0], out[3], out[1], out[2]}, in.md.data_type());
   const dnnl::pooling_forward::desc desc(kInference, algorithm, in.md, any,
                                          {w.stride_h, w.stride_w}, {w.kernel_h, w.kernel_w},
                                          {w.pad_top, w.pad_left}, {w.pad_bottom, w.pad_right});
   const dnnl::pooling_forward::primitive_desc pd(desc, engine_);
   const Value dst = allocate(pd.dst_desc());
   step(dnnl::pooling_forward(pd), {{DNNL_ARG_SRC, memory(in)}, {DNNL_ARG_DST, memory(dst)}});
-  set(node.outputs[0], as_nhwc(dst));
+  const Value images = as_nhwc(dst);
+  set(node.outputs[0],
+      is_max ? images : to_bytes(images, model_.tensors[node.outputs[0]].quantization));
 }
 
 void Builder::add_binary(const Node& node) {
+  if (type(node.outputs[0]) == DataType::u8) return add_byte_sum(node);
   Value a = value(node.inputs[0]), b = value(node.inputs[1]);
   const Dims out = dims(node.outputs[0]);
   // NumPy's rule: missing leading dimensions are 1.
@@ -128,9 +135,10 @@ void Builder::add_binary(const Node& node) {
     if (d.size() == out.size()) continue;
     *v = plain(*v);
     d.insert(d.begin(), out.size() - d.size(), 1);
-    v->md = row_major(d);
+    v->md = row_major(d, v->md.data_type());
   }
   const BinaryOp op = node.binary->op;
+  if (algorithm_of(op) == Algorithm::undef) refuse(node, "oneDNN has no such arithmetic");
   if (a.md.dims() != out && op != BinaryOp::sub && op != BinaryOp::div) std::swap(a, b);
   if (a.md.dims() != out) refuse(node, "a broadcast of the first operand");
   if (b.md.dims() == out) b = in_format(b, a.md);
@@ -229,7 +237,7 @@ void Builder::add_transpose(const Node& node) {
 
 void Builder::add_reshape(const Node& node) {
   Value v = plain(value(node.inputs[0]));
-  v.md = row_major(dims(node.outputs[0]));
+  v.md = row_major(dims(node.outputs[0]), v.md.data_type());
   set(node.outputs[0], v);
 }
 
