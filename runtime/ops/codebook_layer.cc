@@ -12,21 +12,6 @@ namespace {
 
 namespace cb = kernels::codebook;
 
-// An epilogue constant as f32, one value per output. One value stands for all.
-Status widen_constant(const Constant& c, size_t outputs, Arena& keep, const float** out) {
-  *out = nullptr;
-  if (!c.present()) return {};
-  if (c.count != outputs && c.count != 1)
-    return Status(Code::invalid_model, 333, "a scale or bias has a wrong number of values")
-        .values(c.count, static_cast<int64_t>(outputs));
-  Span<float> values = keep.array<float>(outputs);
-  QRT_REQUIRE(values.size() == outputs, Code::out_of_memory, 334, "out of memory");
-  for (size_t n = 0; n < outputs; ++n)
-    values[n] = read_constant(c, c.count == 1 ? 0 : static_cast<uint32_t>(n));
-  *out = values.data();
-  return {};
-}
-
 // Moves entries of `dim` floats that end the table apart to `stride`, zeros between.
 // In ascending order no entry is overwritten before it is moved: entry i ends at
 // (i + 1) * stride <= count * (stride - dim) + (i + 1) * dim, where entry i + 1 starts.
@@ -70,24 +55,14 @@ Status CodebookLayer::derive() {
   QRT_REQUIRE(c.books >= 1 && c.books <= cb::kMaxBooks && c.dim >= 1 && c.count >= 1 &&
                   c.code_bits == layout::code_bits(c.count) && c.code_bits <= 16,
               Code::invalid_model, 336, "the codebook's fields contradict each other");
-  outputs = w.outputs, inputs = w.inputs;
-  const uint64_t window_taps = uint64_t{window.kernel_h} * window.kernel_w;
-  QRT_REQUIRE(outputs > 0 && inputs > 0 && window_taps <= inputs && outputs % groups == 0,
-              Code::invalid_model, 331, "the weights do not fit the kernel window or the groups");
-  taps = static_cast<size_t>(window_taps);
-  QRT_REQUIRE(inputs % taps == 0, Code::invalid_model, 331,
-              "the weights do not fit the kernel window or the groups");
-  channels = inputs / taps, group_outputs = outputs / groups;
-  interleaved = w.order == InputOrder::cin_kh_kw && taps > 1;
   blocks = static_cast<size_t>(layout::codebook_blocks(inputs, c.dim));
   scopes = c.scope_rows == 0 ? 1 : (outputs + c.scope_rows - 1) / c.scope_rows;
   entry_stride = (size_t{c.dim} + 3) / 4 * 4;
-  const auto m = (CheckedSize(batch) * out_h * out_w).get();
   const auto table =
       (CheckedSize(scopes) * c.books * (uint64_t{1} << c.code_bits) * entry_stride)
           .get(UINT32_MAX < SIZE_MAX / sizeof(float) ? UINT32_MAX : SIZE_MAX / sizeof(float));
-  QRT_REQUIRE(m && table, Code::out_of_memory, 334, "the layer is too large for this machine");
-  rows = *m, table_floats = *table;
+  if (!table) return layer_too_large();
+  table_floats = *table;
   const auto codes =
       (CheckedSize(c.books) * blocks * layout::codebook_row_bytes(outputs, c.code_bits)).get();
   const auto entries = (CheckedSize(scopes) * c.books * c.count * c.dim * size_of(c.entry)).get();
@@ -95,11 +70,6 @@ Status CodebookLayer::derive() {
                   (c.entry != DType::i8 || c.entry_scales.count == scopes * c.books * c.count),
               Code::invalid_model, 336, "the codebook's buffers are smaller than its fields say");
   return {};
-}
-
-bool CodebookLayer::rows_in_place() const {
-  return taps == 1 && window.stride_h == 1 && window.stride_w == 1 && in_h == out_h &&
-         in_w == out_w && window.pad_top == 0 && window.pad_left == 0;
 }
 
 cb::Finish CodebookLayer::finish_at(const RunContext& context, size_t row, size_t output) const {
@@ -142,17 +112,15 @@ cb::CostShape codebook_cost_shape(const CodebookLayer& layer) {
 }
 
 Status CodebookOp::prepare(const Node& node, PrepareContext& context) {
-  Epilogue epilogue;
   layer_ = {};
-  QRT_TRY(describe(node, context, layer_, epilogue));
+  QRT_TRY(describe_layer(node, context, &layer_));
+  QRT_TRY(layer_.derive());
+  const Epilogue& epilogue = *epilogue_of(node);
   for (const ConstTensorView& t : context.in)
     QRT_REQUIRE(t.dtype == DType::f32, Code::unsupported, 335, "a codebook layer needs f32 inputs");
   QRT_REQUIRE(context.out[0].dtype == DType::f32, Code::unsupported, 335,
               "a codebook layer needs an f32 output");
   layer_.residual = epilogue.residual;
-  if (epilogue.residual)
-    QRT_REQUIRE(context.in.size() >= 2 && context.in[1].shape == context.out[0].shape,
-                Code::invalid_model, 332, "the residual input must have the output's shape");
   QRT_TRY(widen_constant(epilogue.scale, layer_.outputs, context.keep, &layer_.scale));
   QRT_TRY(widen_constant(epilogue.bias, layer_.outputs, context.keep, &layer_.bias));
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -195,6 +163,13 @@ Status CodebookOp::choose(PrepareContext& context) {
   if (context.strategy && !forced) note(" (%s cannot compute this layer)", context.strategy, 0);
   strategy_ = forced ? forced : best;
   return strategy_->prepare(layer_, context);
+}
+
+Op* make_codebook_conv2d(Arena& keep) {
+  return keep.make<CodebookOp>();
+}
+Op* make_codebook_linear(Arena& keep) {
+  return keep.make<CodebookOp>();
 }
 
 }  // namespace qrt

@@ -1,36 +1,24 @@
-// What every codebook layer has in common: a convolution or a linear layer seen
-// as y[rows][outputs] = finish(x[rows][inputs] * W^T), its codes in the file, and
-// the strategies that can compute it. codebook_conv2d.cc and codebook_linear.cc
-// fill a CodebookLayer; CodebookOp chooses a strategy for it by predicted time.
+// What every codebook layer has in common: its geometry, its codes in the file, and
+// the strategies that can compute it. CodebookOp chooses one by predicted time.
 #ifndef QRT_RUNTIME_OPS_CODEBOOK_LAYER_H_
 #define QRT_RUNTIME_OPS_CODEBOOK_LAYER_H_
 
 #include <cstddef>
 
 #include "kernels/codebook/cost.h"
-#include "runtime/ops/op.h"
+#include "runtime/ops/layer_geometry.h"
 
 namespace qrt {
 
-// One row is one output position. A linear layer is a window of one tap on an
-// image of one pixel, `batch` of them.
-struct CodebookLayer {
-  const Weights* weights = nullptr;
-  size_t batch = 1, in_h = 1, in_w = 1, out_h = 1, out_w = 1;
-  Window window{1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
-  size_t groups = 1;
+struct CodebookLayer : LayerGeometry {
   // Derived by derive().
-  size_t rows = 0, outputs = 0, inputs = 0;  // M, N (all groups), K (of one group)
-  size_t group_outputs = 0, channels = 0;    // of one group; inputs = taps * channels
-  size_t taps = 1;
-  bool interleaved = false;  // input k is channel k / taps, tap k % taps; else tap k / channels
   size_t blocks = 0, scopes = 1;
   size_t entry_stride = 0;  // floats of a widened entry
   size_t table_floats = 0;  // of all widened entries
 
   // Epilogue, widened to f32 in prepare().
-  const float* scale = nullptr;
-  const float* bias = nullptr;
+  float* scale = nullptr;
+  float* bias = nullptr;
   bool residual = false;
   float min = 0, max = 0;
 
@@ -39,8 +27,6 @@ struct CodebookLayer {
   size_t threads = 1;
 
   Status derive();
-  // True where the rows of x lie in memory as gather_rows() would write them.
-  bool rows_in_place() const;
   kernels::codebook::Finish finish_at(const RunContext&, size_t row, size_t output) const;
 };
 
@@ -80,16 +66,12 @@ CodebookStrategy* make_dot_strategy(Arena& keep);
 CodebookStrategy* make_lookup_strategy(Arena& keep);
 CodebookStrategy* make_winograd_strategy(Arena& keep);
 
-class CodebookOp : public Op {
+class CodebookOp final : public Op {
  public:
-  Status prepare(const Node&, PrepareContext&) final;
-  Status run(const RunContext& context) const final { return strategy_->run(layer_, context); }
-  const char* kernel_name() const final { return strategy_ ? strategy_->kernel_name() : ""; }
-  const char* choice() const final { return choice_; }
-
- protected:
-  // Fills the geometry from the node's attributes and the shapes of the session.
-  virtual Status describe(const Node&, const PrepareContext&, CodebookLayer&, Epilogue&) = 0;
+  Status prepare(const Node&, PrepareContext&) override;
+  Status run(const RunContext& context) const override { return strategy_->run(layer_, context); }
+  const char* kernel_name() const override { return strategy_ ? strategy_->kernel_name() : ""; }
+  const char* choice() const override { return choice_; }
 
  private:
   Status choose(PrepareContext&);
