@@ -1,6 +1,5 @@
 #include "runtime/ops/codebook_layer.h"
 
-#include <cstdio>
 #include <cstring>
 #include <limits>
 
@@ -134,34 +133,14 @@ Status CodebookOp::prepare(const Node& node, PrepareContext& context) {
 }
 
 Status CodebookOp::choose(PrepareContext& context) {
-  using Factory = CodebookStrategy*(Arena&);
-  constexpr Factory* kStrategies[] = {make_decode_strategy, make_winograd_strategy,
-                                      make_lookup_strategy, make_dot_strategy};
-  CodebookStrategy *best = nullptr, *forced = nullptr;
-  float best_ns = 0;
-  size_t used = 0;
-  auto note = [&](const char* format, const char* name, double value) {
-    const int n = std::snprintf(choice_ + used, sizeof choice_ - used, format, name, value);
-    if (n > 0)
-      used = used + static_cast<size_t>(n) < sizeof choice_ ? used + static_cast<size_t>(n)
-                                                            : sizeof choice_ - 1;
-  };
-  // Compared for one thread: strategies round differently, and results must not
-  // depend on the number of threads.
+  CodebookStrategy* const all[] = {
+      make_decode_strategy(context.keep), make_winograd_strategy(context.keep),
+      make_lookup_strategy(context.keep), make_dot_strategy(context.keep)};
+  for (const CodebookStrategy* s : all)
+    QRT_REQUIRE(s != nullptr, Code::out_of_memory, 334, "out of memory");
   CodebookLayer alone = layer_;
   alone.threads = 1;
-  for (Factory* factory : kStrategies) {
-    CodebookStrategy* s = factory(context.keep);
-    QRT_REQUIRE(s != nullptr, Code::out_of_memory, 334, "out of memory");
-    const float ns = s->cost_ns(alone);
-    if (ns < 0) continue;
-    note(used ? ", %s %.1f us" : "%s %.1f us", s->name(), static_cast<double>(ns) / 1000);
-    if (context.strategy && std::strcmp(context.strategy, s->name()) == 0) forced = s;
-    if (best == nullptr || ns < best_ns) best = s, best_ns = ns;
-  }
-  if (forced) note(" (%s forced)", forced->name(), 0);
-  if (context.strategy && !forced) note(" (%s cannot compute this layer)", context.strategy, 0);
-  strategy_ = forced ? forced : best;
+  strategy_ = choose_strategy(all, alone, context.strategy, &choice_);
   return strategy_->prepare(layer_, context);
 }
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include "kernels/codebook/cost.h"
+#include "runtime/ops/choice.h"
 #include "runtime/ops/layer_geometry.h"
 
 namespace qrt {
@@ -71,13 +72,13 @@ class CodebookOp final : public Op {
   Status prepare(const Node&, PrepareContext&) override;
   Status run(const RunContext& context) const override { return strategy_->run(layer_, context); }
   const char* kernel_name() const override { return strategy_ ? strategy_->kernel_name() : ""; }
-  const char* choice() const override { return choice_; }
+  const char* choice() const override { return choice_.text(); }
 
  private:
   Status choose(PrepareContext&);
   CodebookLayer layer_;
   CodebookStrategy* strategy_ = nullptr;
-  char choice_[192] = "";
+  ChoiceText choice_;
 };
 
 Op* make_codebook_conv2d(Arena& keep);

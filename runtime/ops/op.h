@@ -30,7 +30,7 @@ inline constexpr size_t kReadSlack = 64;
 // How compressed layers are to be run (qrt_options.mode).
 enum class Mode : uint8_t {
   compressed,  // codes are used from the file
-  dense,       // decoded once at prepare into f32: the baseline, or when memory is no concern
+  dense,       // decoded once at prepare, into f32 or int8 panels: when memory is no concern
 };
 
 class PrepareContext {
@@ -84,8 +84,8 @@ class Op {
 // An op is placed in `keep`; the session calls its destructor.
 using OpFactory = Op*(Arena& keep);  // null: out of memory
 
-// Chooses by kind, by the encoding of the weights and by mode: a codebook layer in
-// Mode::dense becomes a dense layer that decodes at prepare. Refuses (QRT-E0250)
+// Chooses by kind, by numerics and encoding of the weights and by mode: a codebook layer of f32
+// in Mode::dense becomes a dense layer that decodes at prepare. Refuses (QRT-E0250)
 // an encoding that no operator of this build computes with.
 Expected<Op*> make_op(const Node&, Mode mode, Arena& keep);
 

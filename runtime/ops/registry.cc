@@ -5,7 +5,7 @@
 namespace qrt {
 namespace {
 
-enum class WeightRow : uint8_t { none, dense, codebook };
+enum class WeightRow : uint8_t { none, dense, codebook, integers };
 
 struct OpRow {
   OpKind kind;
@@ -49,7 +49,9 @@ Expected<Op*> make_op(const Node& node, Mode mode, Arena& keep) {
   const Weights* weights = weights_of(node);
   if (weights != nullptr) {
     const bool is_dense = weights->encoding == Encoding::dense;
-    if (is_dense || (mode == Mode::dense && can_decode(weights->encoding)))
+    if (weights->numerics != Numerics::f32 && can_decode(weights->encoding))
+      want = WeightRow::integers;
+    else if (is_dense || (mode == Mode::dense && can_decode(weights->encoding)))
       want = WeightRow::dense;
     else if (weights->encoding == Encoding::codebook)
       want = WeightRow::codebook;

@@ -46,7 +46,8 @@ Status run_bound(Op& op, const PrepareContext& prepared, const Threads& threads,
                  Bound& bound, HostTensor* out) {
   const size_t bytes = out->count() * size_of(out->dtype);
   Buffer buffer(bytes);
-  TensorView view{reinterpret_cast<std::byte*>(buffer.data()), out->dtype, out->shape};
+  TensorView view{reinterpret_cast<std::byte*>(buffer.data()), out->dtype, out->shape,
+                  out->quantization};
   std::vector<Buffer> scratch;
   for (uint32_t i = 0; i < prepared.slots; ++i) {
     scratch.emplace_back(prepared.scratch_bytes[i]);
@@ -104,10 +105,10 @@ Status OpRun::operator()(Node node, const std::vector<HostTensor>& in, HostTenso
       if (!t.bytes.empty()) std::memcpy(bound.in.back().data(), t.bytes.data(), t.bytes.size());
       bound.in.back().nan_behind();
       const auto* data = reinterpret_cast<const std::byte*>(bound.in.back().data());
-      bound.in_views.push_back({data, t.dtype, t.shape});
-      declared.push_back({t.is_constant ? data : nullptr, t.dtype, t.shape});
+      bound.in_views.push_back({data, t.dtype, t.shape, t.quantization});
+      declared.push_back({t.is_constant ? data : nullptr, t.dtype, t.shape, t.quantization});
     }
-    const TensorView out_view{nullptr, out->dtype, out->shape};
+    const TensorView out_view{nullptr, out->dtype, out->shape, out->quantization};
     ctx.in = {declared.data(), declared.size()};
     ctx.out = {&out_view, 1};
     Expected<Op*> op = make_op(node, mode, keep);

@@ -27,6 +27,7 @@ struct HostTensor {
   Shape shape;
   std::vector<unsigned char> bytes;
   bool is_constant = false;  // prepare() sees its data
+  Quantization quantization = {};
 
   size_t count() const { return *shape.elements().get(); }
   template <class T>
@@ -40,7 +41,7 @@ struct HostTensor {
 
 template <class T>
 HostTensor tensor_of(DType t, const Shape& s, const std::vector<T>& values) {
-  HostTensor h{t, s, std::vector<unsigned char>(values.size() * sizeof(T)), false};
+  HostTensor h{t, s, std::vector<unsigned char>(values.size() * sizeof(T)), false, {}};
   if (!values.empty()) std::memcpy(h.bytes.data(), values.data(), h.bytes.size());
   return h;
 }
@@ -57,6 +58,14 @@ inline std::vector<float> random_floats(size_t n, uint32_t seed) {
 }
 inline HostTensor random_tensor(const Shape& s, uint32_t seed) {
   return floats(s, random_floats(*s.elements().get(), seed));
+}
+
+// Bytes that stand for scale * (byte - zero), the same for the same seed.
+inline HostTensor random_bytes(const Shape& s, uint32_t seed, const Quantization& q) {
+  std::mt19937 bits(seed);
+  HostTensor h{DType::u8, s, std::vector<unsigned char>(*s.elements().get()), false, q};
+  for (unsigned char& b : h.bytes) b = static_cast<unsigned char>(bits() >> 8);
+  return h;
 }
 
 inline Constant constant_of(const std::vector<float>& v) {

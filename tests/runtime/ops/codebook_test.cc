@@ -268,7 +268,7 @@ TEST_CASE("codebook layers: what contradicts itself is refused, by stable ids") 
     return run(l.node, l.in, &out).id();
   };
   CHECK(id_of([](Layer&) {}) == 0);
-  CHECK(id_of([](Layer& l) { l.weights.numerics = Numerics::exact; }) == 330);
+  CHECK(id_of([](Layer& l) { l.weights.numerics = Numerics::exact; }) == 337);
   CHECK(id_of([](Layer& l) { l.in[0] = random_tensor(shape({2, 23}), 1); }) == 331);
   CHECK(id_of([](Layer& l) { l.out.shape = shape({2, 11}); }) == 332);
   CHECK(id_of([](Layer& l) { l.linear.epilogue.bias.count = 9; }) == 333);

@@ -1,0 +1,87 @@
+#include "kernels/int8/cost.h"
+
+namespace qrt::kernels::int8 {
+namespace {
+
+struct Constants {
+  const Kit* kit;
+  float step;    // kStep inputs of a full register tile
+  float output;  // one sum finished and stored
+  float gather;  // one byte of one row
+  float weight;  // one byte laid out in a panel
+  float code;    // one code decoded into a panel,
+  float four;    //   and each four of its weights
+  float entry;   // four values of an entry rounded
+  float dot;     // one product of a row against the file's bytes
+};
+
+constexpr Constants kConstants[] = {
+#if QRT_BUILT_x86_avx512vnni
+    {&int8_avx512vnni, 7.2f, 0.04f, 0.03f, 0.05f, 0.2f, 0.15f, 0.3f, 0.012f},
+#endif
+#if QRT_BUILT_x86_avx512
+    {&int8_avx512, 12.5f, 0.05f, 0.03f, 0.05f, 0.2f, 0.15f, 0.3f, 0.02f},
+#endif
+#if QRT_BUILT_x86_avx2
+    {&int8_avx2, 6.3f, 0.08f, 0.03f, 0.07f, 0.3f, 0.2f, 0.5f, 0.03f},
+#endif
+#if QRT_BUILT_arm_neondot
+    {&int8_neondot, 10.0f, 0.3f, 0.1f, 0.3f, 1.5f, 1.0f, 2.0f, 0.1f},
+#endif
+#if QRT_BUILT_arm_neon
+    {&int8_neon, 16.0f, 0.3f, 0.1f, 0.3f, 1.5f, 1.0f, 2.0f, 0.2f},
+#endif
+    {&int8_reference, 60.0f, 2.0f, 0.1f, 1.0f, 5.0f, 3.0f, 8.0f, 0.6f},
+};
+
+const Constants& constants_of(const Kit* kit) {
+  for (const Constants& c : kConstants)
+    if (c.kit == kit) return c;
+  return kConstants[sizeof kConstants / sizeof kConstants[0] - 1];
+}
+
+float up(size_t x, size_t by) {
+  return static_cast<float>((x + by - 1) / by);
+}
+
+float of(size_t x) {
+  return static_cast<float>(x);
+}
+
+// The products, and what becomes of their sums. A tile of few rows still loads all of the panel.
+float multiply_ns(const CostShape& s, const Kernel<const Kit>& row, const Constants& c) {
+  const float height = of(s.rows) / of(row.tile.m), tiles = height < 0.3f ? 0.3f : height;
+  return tiles * up(s.outputs, row.tile.n) * up(s.inputs, kStep) * c.step +
+         of(s.rows) * of(s.outputs) * c.output +
+         (s.gathers ? of(s.rows) * of(s.inputs) * c.gather : 0.0f);
+}
+
+// Panels are whole, however few outputs are left for the last.
+float columns(const CostShape& s, const Kernel<const Kit>& row) {
+  return up(s.outputs, row.tile.n) * of(row.tile.n);
+}
+
+}  // namespace
+
+float resident_cost_ns(const CostShape& s, const Kernel<const Kit>& row) {
+  return of(s.groups) * multiply_ns(s, row, constants_of(row.run));
+}
+
+float dense_cost_ns(const CostShape& s, const Kernel<const Kit>& row) {
+  const Constants& c = constants_of(row.run);
+  return of(s.groups) * (multiply_ns(s, row, c) + columns(s, row) * of(s.inputs) * c.weight);
+}
+
+float decode_cost_ns(const CostShape& s, const Kernel<const Kit>& row) {
+  const Constants& c = constants_of(row.run);
+  const float codes = of(s.blocks) * columns(s, row) * of(s.books);
+  return of(s.groups) * (multiply_ns(s, row, c) + codes * (c.code + up(s.dim, 4) * c.four)) +
+         of(s.entries) * up(s.dim, 4) * c.entry;
+}
+
+float dot_cost_ns(const CostShape& s, const Kernel<const Kit>& row) {
+  const Constants& c = constants_of(row.run);
+  return of(s.groups) * of(s.rows) * of(s.outputs) * (of(s.inputs) * c.dot + c.output);
+}
+
+}  // namespace qrt::kernels::int8

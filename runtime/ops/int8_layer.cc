@@ -1,0 +1,201 @@
+#include "runtime/ops/int8_layer.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+
+#include "runtime/base/checked.h"
+#include "runtime/ops/checks.h"
+#include "schema/layout.h"
+
+namespace qrt {
+namespace {
+
+namespace i8 = kernels::int8;
+
+bool is_coded(DType t, const Quantization& q) {
+  return t == DType::u8 && q.present() && q.zero >= 0 && q.zero <= 255;
+}
+
+Status check_tensors(const PrepareContext& context, bool residual, Int8Layer* layer) {
+  const auto no = [](const char* what) {
+    return Status(Code::unsupported, 337, what).next("convert the model again");
+  };
+  for (const ConstTensorView& t : context.in)
+    if (!is_coded(t.dtype, t.quantization)) return no("an integer layer needs quantized inputs");
+  const TensorView& out = context.out[0];
+  if (out.dtype != DType::f32 && !is_coded(out.dtype, out.quantization))
+    return no("an integer layer's output is neither f32 nor quantized");
+  layer->x = context.in[0].quantization;
+  if (out.dtype == DType::u8) layer->y = out.quantization;
+  layer->residual = residual;
+  if (residual) layer->r = context.in[1].quantization;
+  return {};
+}
+
+// Sizes of codes and entries; the validator has seen them, an operator alone has not.
+Status derive_codes(Int8Layer* layer) {
+  const CodebookWeights& c = layer->weights->codebook;
+  QRT_REQUIRE(c.books >= 1 && c.books <= layout::kMaxBooks && c.dim >= 1 && c.count >= 1 &&
+                  c.code_bits == layout::code_bits(c.count) && c.code_bits <= 16 &&
+                  c.levels.count >= 1 && c.levels.count <= kMaxLevels &&
+                  (c.levels.count == 1 || c.level_of.size() == layer->outputs),
+              Code::invalid_model, 336, "the codebook's fields contradict each other");
+  layer->blocks = static_cast<size_t>(layout::codebook_blocks(layer->inputs, c.dim));
+  layer->scopes = c.scope_rows == 0 ? 1 : (layer->outputs + c.scope_rows - 1) / c.scope_rows;
+  layer->entry_stride = (size_t{c.dim} + 3) / 4 * 4;
+  if (c.entry != DType::f32) layer->floats = size_t{c.count} * c.dim;
+  layer->levels_used = c.levels.count == 1 ? 1 : 0;
+  if (c.levels.count > 1)
+    for (const uint8_t level : c.level_of) {
+      QRT_REQUIRE(level < c.levels.count, Code::invalid_model, 336,
+                  "the codebook's fields contradict each other");
+      layer->levels_used |= 1u << level;
+    }
+  const CheckedSize books = CheckedSize(layer->scopes) * c.books;
+  const auto table = (books * c.levels.count * (uint64_t{1} << c.code_bits) * layer->entry_stride +
+                      i8::kEntrySlack)
+                         .get(INT32_MAX);  // kernels address entries by 31 bits
+  if (!table) return layer_too_large();
+  layer->table_bytes = *table;
+  const auto codes = (CheckedSize(c.books) * layer->blocks *
+                      layout::codebook_row_bytes(layer->outputs, c.code_bits))
+                         .get();
+  const auto entries = (books * c.count * c.dim * size_of(c.entry)).get();
+  QRT_REQUIRE(codes && entries && c.codes.size() >= *codes && c.entries.size() >= *entries &&
+                  (c.entry != DType::i8 || c.entry_scales.count == (books * c.count).get()),
+              Code::invalid_model, 336, "the codebook's buffers are smaller than its fields say");
+  return {};
+}
+
+Status check_dense(const Int8Layer& layer) {
+  const DenseWeights& d = layer.weights->dense;
+  const auto bytes = (CheckedSize(layer.outputs) * layer.inputs).get();
+  QRT_REQUIRE(d.dtype == DType::i8 && bytes && d.data.size() >= *bytes, Code::invalid_model, 338,
+              "an integer layer's weights are not the i8 that its fields call for");
+  const size_t scales = d.scales.axis == ScaleAxis::layer ? 1 : layer.outputs;
+  if (d.scales.axis == ScaleAxis::group || d.scales.values.count != scales)
+    return Status(Code::unsupported, 338, "an integer layer has one scale, or one per output")
+        .values(d.scales.values.count, static_cast<int64_t>(scales))
+        .next("convert the model again");
+  return {};
+}
+
+float weight_scale(const Weights& w, uint32_t n) {
+  if (w.encoding == Encoding::dense)
+    return read_constant(w.dense.scales.values, w.dense.scales.axis == ScaleAxis::layer ? 0 : n);
+  return read_constant(w.codebook.levels, w.codebook.levels.count > 1 ? w.codebook.level_of[n] : 0);
+}
+
+// The nearest whole number to a bound of the clamp, within what bytes can say.
+float whole_bound(float bound, float inverse, int32_t zero) {
+  const float lo = static_cast<float>(-zero), hi = static_cast<float>(255 - zero);
+  const float scaled = bound * inverse;
+  return std::nearbyint(scaled < lo ? lo : scaled > hi ? hi : scaled);
+}
+
+// a[n], c[n] and the bounds, with every product in the order of schema/README.md.
+Status finish_constants(const Epilogue& e, PrepareContext& context, Int8Layer* layer) {
+  const Weights& w = *layer->weights;
+  QRT_TRY(check_clamp(e.clamp));
+  QRT_TRY(widen_constant(e.scale, layer->outputs, context.keep, &layer->scale));
+  QRT_TRY(widen_constant(e.bias, layer->outputs, context.keep, &layer->bias));
+  const bool given = layer->scale != nullptr;
+  if (!given) layer->scale = context.keep.array<float>(layer->outputs).data();
+  QRT_REQUIRE(layer->scale != nullptr, Code::out_of_memory, 334, "out of memory");
+  const bool bytes = layer->y.present();
+  const float inverse = bytes ? 1 / layer->y.scale : 1.0f;
+  const float x_scale =
+      layer->x.scale *
+      static_cast<float>(w.numerics == Numerics::rounded ? uint32_t{1} << w.table_shift : 1u);
+  for (size_t n = 0; n < layer->outputs; ++n) {
+    float a = x_scale * weight_scale(w, static_cast<uint32_t>(n));
+    if (given) a *= layer->scale[n];
+    layer->scale[n] = a * inverse;
+    if (layer->bias) layer->bias[n] *= inverse;
+  }
+  layer->residual_scale = layer->r.scale * inverse;
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const bool clamps = e.clamp.activation == Activation::clamp;
+  layer->min = clamps ? e.clamp.min : -kInfinity;
+  layer->max = clamps ? e.clamp.max : kInfinity;
+  if (!bytes) return {};
+  layer->min = whole_bound(layer->min, inverse, layer->y.zero);
+  layer->max = whole_bound(layer->max, inverse, layer->y.zero);
+  return {};
+}
+
+}  // namespace
+
+i8::Finish Int8Layer::finish_at(const RunContext& context, size_t row, size_t output) const {
+  i8::Finish f{};
+  f.scale = scale + output;
+  f.bias = bias ? bias + output : nullptr;
+  f.residual = residual ? context.in[1].as<uint8_t>() + row * outputs + output : nullptr;
+  f.residual_stride = outputs;
+  f.residual_scale = residual_scale;
+  f.residual_zero = r.zero;
+  f.min = min, f.max = max;
+  f.zero = y.zero;
+  return f;
+}
+
+i8::CostShape Int8Layer::cost_shape() const {
+  i8::CostShape s{};
+  s.rows = rows, s.outputs = group_outputs, s.inputs = inputs, s.groups = groups;
+  s.gathers = !rows_in_place();
+  if (!coded()) return s;
+  const CodebookWeights& c = weights->codebook;
+  s.blocks = blocks;
+  s.entries = scopes * c.books * (size_t{1} << c.code_bits) *
+              static_cast<size_t>(__builtin_popcount(levels_used));
+  s.books = c.books, s.dim = c.dim;
+  return s;
+}
+
+void Int8Strategy::write_kernel_name(const Int8Layer& layer, char* out, size_t room) const {
+  const char* isa = std::strchr(layer.kit->name, '_');  // of "int8_avx2"
+  std::snprintf(out, room, "int8_%s%s", name(), isa == nullptr ? "" : isa);
+}
+
+Status Int8Op::prepare(const Node& node, PrepareContext& context) {
+  layer_ = {};
+  const Epilogue& epilogue = *epilogue_of(node);
+  QRT_TRY(check_arity(context, epilogue.residual ? 2 : 1));
+  QRT_TRY(describe_layer(node, context, &layer_));
+  QRT_TRY(check_tensors(context, epilogue.residual, &layer_));
+  QRT_TRY(layer_.coded() ? derive_codes(&layer_) : check_dense(layer_));
+  QRT_TRY(finish_constants(epilogue, context, &layer_));
+  layer_.isa = context.isa;
+  layer_.kit = &kernels::select(i8::kKits, context.isa);
+  layer_.widen = kernels::select(kernels::codebook::kKits, context.isa).run;
+  layer_.threads = context.threads.count();
+  return choose(context);
+}
+
+Status Int8Op::choose(PrepareContext& context) {
+  const bool resident = context.mode == Mode::dense;
+  Int8Strategy* const all[] = {make_dense8_strategy(context.keep, resident),
+                               make_decode8_strategy(context.keep, resident)};
+  for (const Int8Strategy* s : all)
+    QRT_REQUIRE(s != nullptr, Code::out_of_memory, 334, "out of memory");
+  Int8Layer alone = layer_;
+  alone.threads = 1;
+  strategy_ = choose_strategy(all, alone, context.strategy, &choice_);
+  if (strategy_ == nullptr)
+    return Status(Code::unsupported, 339, "this build has no kernel for the layer's numerics")
+        .next("use a newer libqrt, or convert the layer with exact numerics");
+  QRT_TRY(strategy_->prepare(layer_, context));
+  strategy_->write_kernel_name(layer_, kernel_name_, sizeof kernel_name_);
+  return {};
+}
+
+Op* make_int8_conv2d(Arena& keep) {
+  return keep.make<Int8Op>();
+}
+Op* make_int8_linear(Arena& keep) {
+  return keep.make<Int8Op>();
+}
+
+}  // namespace qrt

@@ -1,0 +1,173 @@
+// conv2d and linear of integers against their definition, bit for bit: every strategy, mode and
+// instruction set in turn, every form of weights, windows that hurt, any number of threads.
+#include "kernels/int8/int8.h"
+#include "tests/runtime/ops/int8_layer.h"
+
+namespace qrt::test {
+namespace {
+
+constexpr Window kSame{3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
+constexpr Window kPoint{1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
+constexpr IntegerFinish kAll{true, true, true, false, {Activation::clamp, -20, 45}};
+constexpr IntegerFinish kFloats{true, true, true, true, {Activation::clamp, -20, 45}};
+
+// Where a strategy cannot compute the layer the choice by cost runs, and must be right as well.
+void check(const IntegerLayer& l, std::initializer_list<uint32_t> counts = {1u, 2u}) {
+  for (const auto& row : kernels::int8::kKits) {
+    if (!kernels::includes(kernels::detect_isa(), row.isa)) continue;
+    for (const char* strategy : {"dense8", "decode8"})
+      for (const Mode mode : {Mode::compressed, Mode::dense})
+        for (const uint32_t threads : counts) {
+          CAPTURE(row.name);
+          CAPTURE(strategy);
+          CAPTURE(threads);
+          OpRun run;
+          run.isa = row.isa, run.mode = mode, run.strategy = strategy, run.threads = threads;
+          run.repeats = 2;
+          HostTensor out = l.out;
+          const Status s = run(l.node, l.in, &out);
+          REQUIRE_MESSAGE(s.ok(), s.what());
+          CHECK(out.bytes == l.out.bytes);
+          CHECK(run.guards_held);
+          CHECK(run.repeatable);
+          CHECK(run.leaked == 0);
+          CHECK((run.weight_bytes != 0) == (mode == Mode::dense));
+        }
+  }
+}
+
+void check_conv(const IntegerConv& c, std::initializer_list<uint32_t> threads = {1u, 2u}) {
+  CAPTURE(c.channels);
+  CAPTURE(c.outputs);
+  IntegerLayer l;
+  make_conv(c, &l);
+  check(l, threads);
+}
+
+void check_linear(int rows, int inputs, int outputs, const IntegerWeights& w,
+                  const IntegerFinish& f = kAll) {
+  CAPTURE(rows);
+  CAPTURE(inputs);
+  CAPTURE(outputs);
+  IntegerLayer l;
+  make_linear(rows, inputs, outputs, w, f, &l);
+  check(l);
+}
+
+IntegerWeights codes(uint32_t dim, uint32_t count, InputOrder order = InputOrder::cin_kh_kw) {
+  IntegerWeights w;
+  w.dim = dim, w.count = count, w.order = order;
+  return w;
+}
+
+TEST_CASE("int8 conv2d: windows, strides, dilation, padding and groups, dense and coded") {
+  for (const IntegerWeights& w : {IntegerWeights{}, codes(9, 256)}) {
+    check_conv({1, 7, 7, 16, 70, kSame, 1, w, kAll}, {1u, 2u, 3u, 8u});
+    check_conv({2, 5, 6, 8, 24, {3, 3, 2, 2, 1, 1, 1, 1, 1, 1}, 1, w, {false, true}});
+    check_conv({1, 9, 8, 4, 8, {3, 2, 2, 1, 2, 3, 2, 0, 1, 3}, 1, w, kAll});
+    check_conv({1, 6, 6, 12, 36, kPoint, 1, w, kAll}, {1u, 3u});
+    check_conv({1, 6, 7, 12, 20, {1, 1, 2, 2, 1, 1, 0, 0, 0, 0}, 1, w, {true, false}});
+    check_conv({1, 5, 5, 12, 36, kSame, 3, w, kAll});
+    check_conv({1, 5, 5, 12, 36, kPoint, 2, w, kAll});
+    check_conv({1, 4, 4, 6, 6, kSame, 6, w, kFloats});                           // depthwise
+    check_conv({1, 3, 3, 5, 9, {3, 3, 1, 1, 1, 1, 5, 4, 5, 4}, 1, w, kAll});     // rows of pad only
+    check_conv({1, 11, 13, 3, 16, {7, 7, 2, 2, 1, 1, 3, 3, 3, 3}, 1, w, kAll});  // a stem
+  }
+}
+
+TEST_CASE("int8 conv2d: rows that stay in L2 and panels that do") {
+  check_conv({1, 7, 7, 512, 96, kSame, 1, codes(9, 256), kAll}, {1u, 2u, 8u});
+  check_conv({1, 30, 30, 96, 96, kSame, 1, {}, kAll}, {1u, 3u});
+  IntegerWeights first = {};
+  first.order = InputOrder::cin_kh_kw;  // rows of the source are turned before they are panels
+  check_conv({1, 6, 5, 24, 40, kSame, 1, first, kAll});
+}
+
+TEST_CASE("int8 layers: books, scopes, levels and types of entries") {
+  IntegerWeights w = codes(9, 16);
+  w.books = 2;
+  check_conv({1, 6, 6, 8, 33, kSame, 1, w, kAll});
+  w.books = 3, w.scope_rows = 10, w.entry = DType::i8, w.levels = 4;
+  check_conv({1, 6, 6, 8, 33, kSame, 1, w, kAll});
+  w = codes(9, 200), w.books = 4, w.scope_rows = 20, w.entry = DType::f16, w.levels = 16;
+  check_conv({1, 6, 6, 8, 48, kSame, 2, w, kFloats});
+  w = codes(8, 256, InputOrder::kh_kw_cin), w.levels = 2, w.entry = DType::f16;
+  check_conv({1, 5, 5, 16, 17, kSame, 1, w, kAll});
+}
+
+TEST_CASE("int8 linear: sizes that hurt") {
+  for (const int rows : {1, 2, 13, 14, 15, 31})
+    for (const int outputs : {1, 31, 32, 65}) {
+      check_linear(rows, 40, outputs, codes(8, 256));
+      check_linear(rows, 39, outputs, {});
+    }
+  check_linear(3, 1, 1, codes(1, 2));
+  check_linear(2, 1031, 130, codes(4, 2048));  // deep, wide codes, a short block
+  check_linear(1, 64, 1000, codes(4, 1024), kFloats);
+  IntegerWeights one = {};
+  one.axis = ScaleAxis::layer;
+  check_linear(5, 70, 40, one);
+}
+
+TEST_CASE("int8 layers: zeros, scales and clamps at their ends") {
+  IntegerFinish f = kAll;
+  for (const int zero : {0, 255}) {
+    f.x.zero = f.y.zero = f.r.zero = zero;
+    check_linear(9, 30, 20, codes(4, 64), f);
+  }
+  f.clamp = {Activation::clamp, 0, 3.4028234e38f};  // ReLU
+  check_linear(9, 30, 20, {}, f);
+  f.clamp = {Activation::clamp, 500, 900};  // beyond what bytes can say
+  check_linear(9, 30, 20, {}, f);
+  f = {false, false, false, false, {}, {1.17549435e-38f, 0}, {8e37f, 3}, {}};
+  check_linear(9, 30, 20, {}, f);
+}
+
+TEST_CASE("int8 layers: what contradicts itself is refused, by stable ids") {
+  const auto id_of = [](const IntegerWeights& w, auto&& edit) {
+    IntegerLayer l;
+    make_linear(2, 24, 10, w, kAll, &l);
+    edit(l);
+    OpRun run;
+    HostTensor out = l.out;
+    return run(l.node, l.in, &out).id();
+  };
+  const IntegerWeights coded = codes(4, 16), dense = {};
+  CHECK(id_of(coded, [](IntegerLayer&) {}) == 0);
+  CHECK(id_of(coded, [](IntegerLayer& l) { l.in[0].shape = shape({3, 16}); }) == 331);
+  CHECK(id_of(coded, [](IntegerLayer& l) { l.out.shape = shape({2, 9}); }) == 332);
+  CHECK(id_of(coded, [](IntegerLayer& l) { l.linear.epilogue.bias.count = 9; }) == 333);
+  CHECK(id_of(coded, [](IntegerLayer& l) { l.in[0].quantization = {}; }) == 337);
+  CHECK(id_of(coded, [](IntegerLayer& l) { l.in[1].dtype = DType::i8; }) == 337);
+  CHECK(id_of(coded, [](IntegerLayer& l) { l.out.quantization = {}; }) == 337);
+  CHECK(id_of(coded, [](IntegerLayer& l) { l.in.pop_back(); }) == 251);
+  CHECK(id_of(coded, [](IntegerLayer& l) { l.linear.epilogue.clamp.min = kNan; }) == 257);
+  CHECK(id_of(coded, [](IntegerLayer& l) { l.weights.codebook.levels.count = 0; }) == 336);
+  CHECK(id_of(coded, [](IntegerLayer& l) {
+          l.weights.codebook.codes = {l.codes.data(), l.codes.size() - 1};
+        }) == 336);
+  CHECK(id_of(dense, [](IntegerLayer& l) { l.weights.dense.dtype = DType::f32; }) == 338);
+  CHECK(id_of(dense, [](IntegerLayer& l) {
+          l.weights.dense.data = {l.data.data(), l.data.size() - 1};
+        }) == 338);
+  CHECK(id_of(dense, [](IntegerLayer& l) { l.weights.dense.scales.values.count = 9; }) == 338);
+  CHECK(id_of(dense, [](IntegerLayer& l) { l.weights.dense.scales.axis = ScaleAxis::group; }) ==
+        338);
+}
+
+TEST_CASE("int8 layers: an allocator that fails at any request is reported") {
+  for (const Mode mode : {Mode::compressed, Mode::dense})
+    for (int64_t after = 0; after < 6; ++after) {
+      IntegerLayer l;
+      make_linear(2, 24, 10, codes(4, 16), kAll, &l);
+      OpRun run;
+      run.fail_after = after, run.mode = mode;
+      HostTensor out = l.out;
+      const Status s = run(l.node, l.in, &out);
+      if (!s.ok()) CHECK(s.code() == Code::out_of_memory);
+      CHECK(run.leaked == 0);
+    }
+}
+
+}  // namespace
+}  // namespace qrt::test
