@@ -295,7 +295,6 @@ const Quantization& quantization_of(const Model& m, uint32_t tensor) {
 
 // Operators on quantized tensors. Called where one of the tensors is quantized.
 Status check_quantized(const Model& m, const Node& node) {
-  constexpr Code bad = kBad;
   const Quantization in = quantization_of(m, node.inputs[0]);
   const TensorInfo& out = m.tensors[node.outputs[0]];
   bool all = true, alike = true;
@@ -305,7 +304,7 @@ Status check_quantized(const Model& m, const Node& node) {
   }
   const bool to_f32 = out.dtype == DType::f32, to_bytes = out.quantization.present();
   const auto need = [&](bool good, const char* what) {
-    return good ? Status() : Status(bad, 186, what);
+    return good ? Status() : Status(kBad, 186, what);
   };
   switch (node.kind) {
     case OpKind::quantize:
