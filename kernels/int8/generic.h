@@ -7,11 +7,12 @@
 //   Sum zero mac total       mac(s, x, w): s + inner products of 4; total: a vector of int32
 //   X set_x(p)               4 activations at any address, for every lane
 //   W load_w                 from a panel
-//   Raw, Four transpose4     as in codebook/generic.h, on units of 4 bytes: {p[at[i]] ...} + 4 j
-//   bytes put_w(to, raw)           4 weights of kLanes outputs to kWBytes of a panel Int set1_i
-//   load_i store_i add_i sub_i mul_i widen_u8(p) F to_float set1 load store add mul min max min,
-//   max give b if a is a NaN store_u8(p, f, zero)     zero + f rounded to nearest even, kLanes
-//   bytes D d_zero d_mac d_total   kDot activations by kDot weights at any address; d_total: int32
+//   Raw, Four quads turn     bytes of weights: see generic_decode.h
+//   put_w(to, raw)           4 weights of kLanes outputs to kWBytes of a panel
+//   Int set1_i load_i store_i add_i sub_i mul_i widen_u8(p)
+//   F to_float set1 load store add mul min max   min, max give b if a is a NaN
+//   store_u8(p, f, zero)     zero + f rounded to nearest even, kLanes bytes
+//   D d_zero d_mac d_total   kDot activations by kDot weights at any address; d_total: int32
 #ifndef QRT_KERNELS_INT8_GENERIC_H_
 #define QRT_KERNELS_INT8_GENERIC_H_
 
@@ -39,6 +40,11 @@ void sums(const SumsArgs& a) {
 
 // ---- panels -------------------------------------------------------------------
 
+template <class V>
+inline typename V::Four turned(const int8_t* p, const uint32_t* at) {
+  return V::turn(V::quads(p, at), V::quads(p, at + 1), V::quads(p, at + 2), V::quads(p, at + 3));
+}
+
 // kLanes outputs: 16 inputs at a time as four steps, the last ones from a copy with zeros behind.
 template <class V>
 void panel_columns(const PanelArgs& a, size_t column, uint8_t* to) {
@@ -50,7 +56,7 @@ void panel_columns(const PanelArgs& a, size_t column, uint8_t* to) {
   if (live == L) {
     for (size_t i = 0; i < L; ++i) at[i] = static_cast<uint32_t>(i * a.stride);
     for (; k + 16 <= a.inputs; k += 16, to += 4 * kStride) {
-      const typename V::Four f = V::transpose4(rows + k, at);
+      const typename V::Four f = turned<V>(rows + k, at);
       V::put_w(to, f.a), V::put_w(to + kStride, f.b);
       V::put_w(to + 2 * kStride, f.c), V::put_w(to + 3 * kStride, f.d);
     }
@@ -60,7 +66,7 @@ void panel_columns(const PanelArgs& a, size_t column, uint8_t* to) {
     int8_t copy[L * 16] = {};
     const size_t depth = a.inputs - k < 16 ? a.inputs - k : 16;
     for (size_t i = 0; i < live; ++i) std::memcpy(copy + i * 16, rows + i * a.stride + k, depth);
-    const typename V::Four f = V::transpose4(copy, at);
+    const typename V::Four f = turned<V>(copy, at);
     const typename V::Raw raw[4] = {f.a, f.b, f.c, f.d};
     for (size_t step = 0; step < (depth + kStep - 1) / kStep; ++step, to += kStride)
       V::put_w(to, raw[step]);

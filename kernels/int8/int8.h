@@ -60,9 +60,10 @@ struct Coded {
 };
 inline constexpr size_t kEntrySlack = 64;
 
-// Decodes `outputs` <= tile.n outputs into a panel as PanelArgs makes it. Books add up one after
-// the other, each sum kept between -128 and 127. With taps T > 1 the weights of input c * T + t go
-// to place t * (inputs / T) + c, so that a convolution reads its NHWC input in runs of channels.
+// Decodes `outputs` <= tile.n outputs into a panel as PanelArgs makes it, but that columns from
+// `outputs` on hold anything. Books add up one after the other, each sum kept between -128 and 127.
+// With taps T > 1 the weights of input c * T + t go to place t * (inputs / T) + c, so that a
+// convolution reads its NHWC input in runs of channels.
 struct DecodeArgs {
   Coded source;
   size_t first_output, outputs, inputs;

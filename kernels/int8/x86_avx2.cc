@@ -22,6 +22,9 @@ struct Avx2 {
   struct Four {
     Raw a, b, c, d;
   };
+  struct Two {
+    Raw a, b;
+  };
   static constexpr size_t kLanes = 8, kTileM = 4, kTileN = 16, kWBytes = 64, kDot = 16;
   static constexpr int32_t kOffset = 0;
 
@@ -30,17 +33,48 @@ struct Avx2 {
   }
   static __m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
 
-  static Raw quads(const int8_t* p, const uint32_t* at) {
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(load128(p + at[0])), load128(p + at[4]),
-                                   1);
+  static Raw lanes(__m128i a, __m128i b) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1);
   }
-  static Four transpose4(const int8_t* p, const uint32_t* at) {
-    const Raw a = quads(p, at), b = quads(p, at + 1), c = quads(p, at + 2), d = quads(p, at + 3);
+  static Raw quads(const int8_t* p, const uint32_t* at) {
+    return lanes(load128(p + at[0]), load128(p + at[4]));
+  }
+  static Four turn(Raw a, Raw b, Raw c, Raw d) {
     const Raw ab_lo = _mm256_unpacklo_epi32(a, b), ab_hi = _mm256_unpackhi_epi32(a, b);
     const Raw cd_lo = _mm256_unpacklo_epi32(c, d), cd_hi = _mm256_unpackhi_epi32(c, d);
     return {_mm256_unpacklo_epi64(ab_lo, cd_lo), _mm256_unpackhi_epi64(ab_lo, cd_lo),
             _mm256_unpacklo_epi64(ab_hi, cd_hi), _mm256_unpackhi_epi64(ab_hi, cd_hi)};
   }
+  static __m128i pair(const int8_t* p, const int8_t* q) {
+    const __m128 lo = _mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    return _mm_castps_si128(_mm_loadh_pi(lo, reinterpret_cast<const __m64*>(q)));
+  }
+  static Two pairs(const int8_t* p, const uint32_t* at) {
+    const auto two = [&](size_t i) { return pair(p + at[i], p + at[i + 1]); };
+    const __m256 a = _mm256_castsi256_ps(lanes(two(0), two(4)));
+    const __m256 b = _mm256_castsi256_ps(lanes(two(2), two(6)));
+    return {_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88)),
+            _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xdd))};
+  }
+  static int32_t dword(const void* p) {
+    int32_t v;
+    std::memcpy(&v, p, 4);
+    return v;
+  }
+  static Raw fours(const int8_t* p, const uint32_t* at) {
+    const auto four = [&](size_t i) {
+      __m128i v = _mm_cvtsi32_si128(dword(p + at[i]));
+      v = _mm_insert_epi32(v, dword(p + at[i + 1]), 1);
+      v = _mm_insert_epi32(v, dword(p + at[i + 2]), 2);
+      return _mm_insert_epi32(v, dword(p + at[i + 3]), 3);
+    };
+    return lanes(four(0), four(4));
+  }
+  static Raw lo8(Raw a, Raw b) { return _mm256_unpacklo_epi8(a, b); }
+  static Raw hi8(Raw a, Raw b) { return _mm256_unpackhi_epi8(a, b); }
+  static Raw lo16(Raw a, Raw b) { return _mm256_unpacklo_epi16(a, b); }
+  static Raw hi16(Raw a, Raw b) { return _mm256_unpackhi_epi16(a, b); }
+  static Raw add_raw(Raw a, Raw b) { return _mm256_adds_epi8(a, b); }
 
   static Sum zero() { return _mm256_setzero_si256(); }
   static X set_x(const uint8_t* p) {
