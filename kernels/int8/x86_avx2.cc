@@ -70,32 +70,51 @@ struct Avx2 {
     };
     return lanes(four(0), four(4));
   }
-  static Raw lo8(Raw a, Raw b) { return _mm256_unpacklo_epi8(a, b); }
-  static Raw hi8(Raw a, Raw b) { return _mm256_unpackhi_epi8(a, b); }
-  static Raw lo16(Raw a, Raw b) { return _mm256_unpacklo_epi16(a, b); }
-  static Raw hi16(Raw a, Raw b) { return _mm256_unpackhi_epi16(a, b); }
-  static Raw add_raw(Raw a, Raw b) { return _mm256_adds_epi8(a, b); }
+#include "kernels/int8/x86_codes.inc"
+  static Raw lo8(Raw a, Raw b) {
+    return _mm256_unpacklo_epi8(a, b);
+  }
+  static Raw hi8(Raw a, Raw b) {
+    return _mm256_unpackhi_epi8(a, b);
+  }
+  static Raw lo16(Raw a, Raw b) {
+    return _mm256_unpacklo_epi16(a, b);
+  }
+  static Raw hi16(Raw a, Raw b) {
+    return _mm256_unpackhi_epi16(a, b);
+  }
+  static Raw add_raw(Raw a, Raw b) {
+    return _mm256_adds_epi8(a, b);
+  }
 
-  static Sum zero() { return _mm256_setzero_si256(); }
+  static Sum zero() {
+    return _mm256_setzero_si256();
+  }
   static X set_x(const uint8_t* p) {
     int32_t four;
     std::memcpy(&four, p, 4);
     const __m256i x = _mm256_set1_epi32(four);
     return {_mm256_and_si256(x, _mm256_set1_epi16(0xff)), _mm256_srli_epi16(x, 8)};
   }
-  static W load_w(const uint8_t* p) { return {load256(p), load256(p + 32)}; }
+  static W load_w(const uint8_t* p) {
+    return {load256(p), load256(p + 32)};
+  }
   static Sum mac(Sum s, X x, W w) {
     s = _mm256_add_epi32(s, _mm256_madd_epi16(x.even, w.even));
     return _mm256_add_epi32(s, _mm256_madd_epi16(x.odd, w.odd));
   }
-  static Int total(Sum s) { return s; }
+  static Int total(Sum s) {
+    return s;
+  }
   static void put_w(uint8_t* to, Raw raw) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
                         _mm256_srai_epi16(_mm256_slli_epi16(raw, 8), 8));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 32), _mm256_srai_epi16(raw, 8));
   }
 
-  static D d_zero() { return zero(); }
+  static D d_zero() {
+    return zero();
+  }
   static D d_mac(D d, const uint8_t* x, const int8_t* w) {
     return _mm256_add_epi32(
         d, _mm256_madd_epi16(_mm256_cvtepu8_epi16(load128(x)), _mm256_cvtepi8_epi16(load128(w))));
@@ -106,23 +125,51 @@ struct Avx2 {
     return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
   }
 
-  static Int set1_i(int32_t x) { return _mm256_set1_epi32(x); }
-  static Int load_i(const int32_t* p) { return load256(p); }
-  static void store_i(int32_t* p, Int v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
-  static Int add_i(Int a, Int b) { return _mm256_add_epi32(a, b); }
-  static Int sub_i(Int a, Int b) { return _mm256_sub_epi32(a, b); }
-  static Int mul_i(Int a, Int b) { return _mm256_mullo_epi32(a, b); }
+  static Int set1_i(int32_t x) {
+    return _mm256_set1_epi32(x);
+  }
+  static Int load_i(const int32_t* p) {
+    return load256(p);
+  }
+  static void store_i(int32_t* p, Int v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
+  }
+  static Int add_i(Int a, Int b) {
+    return _mm256_add_epi32(a, b);
+  }
+  static Int sub_i(Int a, Int b) {
+    return _mm256_sub_epi32(a, b);
+  }
+  static Int mul_i(Int a, Int b) {
+    return _mm256_mullo_epi32(a, b);
+  }
   static Int widen_u8(const uint8_t* p) {
     return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
   }
-  static F to_float(Int a) { return _mm256_cvtepi32_ps(a); }
-  static F set1(float x) { return _mm256_set1_ps(x); }
-  static F load(const float* p) { return _mm256_loadu_ps(p); }
-  static void store(float* p, F v) { _mm256_storeu_ps(p, v); }
-  static F add(F a, F b) { return _mm256_add_ps(a, b); }
-  static F mul(F a, F b) { return _mm256_mul_ps(a, b); }
-  static F min(F a, F b) { return _mm256_min_ps(a, b); }
-  static F max(F a, F b) { return _mm256_max_ps(a, b); }
+  static F to_float(Int a) {
+    return _mm256_cvtepi32_ps(a);
+  }
+  static F set1(float x) {
+    return _mm256_set1_ps(x);
+  }
+  static F load(const float* p) {
+    return _mm256_loadu_ps(p);
+  }
+  static void store(float* p, F v) {
+    _mm256_storeu_ps(p, v);
+  }
+  static F add(F a, F b) {
+    return _mm256_add_ps(a, b);
+  }
+  static F mul(F a, F b) {
+    return _mm256_mul_ps(a, b);
+  }
+  static F min(F a, F b) {
+    return _mm256_min_ps(a, b);
+  }
+  static F max(F a, F b) {
+    return _mm256_max_ps(a, b);
+  }
   // Whole numbers first, so that the rounding mode of the thread does not matter.
   static void store_u8(uint8_t* p, F v, Int zero) {
     const F whole = _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
