@@ -229,6 +229,8 @@ Status read_rounding(const fb::Weights& f, Weights& w) {
   const bool bytes = w.table_bits == 8;
   QRT_TRY(
       in_range(w.table_shift, bytes ? 8 : 1, bytes ? 15 : 20, 152, "table_shift is out of range"));
+  QRT_TRY(in_range(w.codebook.code_bits, 0, 8, 152,
+                   "the codes of a layer with rounded tables are too wide"));
   return in_range(w.codebook.dim, 1, 64, 152,
                   "the block of a layer with rounded tables is too long");
 }

@@ -1,6 +1,7 @@
 // conv2d and linear of integers against their definition, bit for bit: every strategy, mode and
 // instruction set in turn, every form of weights, windows that hurt, any number of threads.
 #include "kernels/int8/int8.h"
+#include "kernels/tables/tables.h"
 #include "tests/runtime/ops/int8_layer.h"
 
 namespace qrt::test {
@@ -109,6 +110,55 @@ TEST_CASE("int8 linear: sizes that hurt") {
   check_linear(5, 70, 40, one);
 }
 
+IntegerWeights rounded(uint32_t dim, uint32_t count, uint32_t keep, uint32_t shift) {
+  IntegerWeights w = codes(dim, count);
+  w.table_bits = keep, w.table_shift = shift;
+  return w;
+}
+
+// All ways give the bits of the definition.
+void check_rounded(const IntegerLayer& l, std::initializer_list<uint32_t> counts = {1u, 2u}) {
+  for (const auto& row : kernels::tables::kWays) {
+    if (!kernels::includes(kernels::detect_isa(), row.isa)) continue;
+    for (const Mode mode : {Mode::compressed, Mode::dense})
+      for (const uint32_t threads : counts) {
+        CAPTURE(row.name);
+        CAPTURE(threads);
+        OpRun run;
+        run.mode = mode, run.strategy = row.name, run.threads = threads;
+        HostTensor out = l.out;
+        const Status s = run(l.node, l.in, &out);
+        REQUIRE_MESSAGE(s.ok(), s.what());
+        CHECK(out.bytes == l.out.bytes);
+        CHECK(run.guards_held);
+        CHECK(run.weight_bytes == 0);
+      }
+  }
+}
+
+TEST_CASE("int8 layers: rounded numerics, every way") {
+  const IntegerConv convs[] = {
+      {1, 9, 8, 18, 70, kSame, 1, rounded(9, 256, 8, 9), kAll},
+      {1, 8, 8, 16, 33, kPoint, 1, rounded(8, 16, 7, 8), kAll},
+      {2, 7, 7, 12, 36, {3, 3, 2, 2, 1, 1, 1, 1, 1, 1}, 3, rounded(4, 60, 12, 4), kFloats},
+      {1, 6, 6, 12, 200, kPoint, 2, rounded(4, 64, 8, 8), {true, false}}};
+  for (const IntegerConv& c : convs) {
+    IntegerLayer l;
+    make_conv(c, &l);
+    check_rounded(l, {1u, 2u, 3u, 8u});
+  }
+  IntegerWeights scoped = rounded(8, 16, 12, 5);
+  scoped.books = 3, scoped.scope_rows = 24, scoped.entry = DType::f16;
+  for (const int rows : {1, 3, 65}) {
+    IntegerLayer l;
+    make_linear(rows, 130, 100, scoped, kAll, &l);
+    check_rounded(l);
+    IntegerLayer wide;
+    make_linear(rows, 64, 300, rounded(8, 256, 12, 6), kAll, &wide);
+    check_rounded(wide, {1u, 3u, 8u});
+  }
+}
+
 TEST_CASE("int8 layers: zeros, scales and clamps at their ends") {
   IntegerFinish f = kAll;
   for (const int zero : {0, 255}) {
@@ -153,6 +203,24 @@ TEST_CASE("int8 layers: what contradicts itself is refused, by stable ids") {
   CHECK(id_of(dense, [](IntegerLayer& l) { l.weights.dense.scales.values.count = 9; }) == 338);
   CHECK(id_of(dense, [](IntegerLayer& l) { l.weights.dense.scales.axis = ScaleAxis::group; }) ==
         338);
+}
+
+TEST_CASE("int8 layers: strategies are obeyed where they can compute the layer") {
+  const auto kernel_of = [](const IntegerWeights& w, const char* strategy) {
+    IntegerLayer l;
+    make_linear(2, 24, 10, w, kAll, &l);
+    OpRun run;
+    run.strategy = strategy, run.isa = 0;
+    HostTensor out = l.out;
+    REQUIRE(run(l.node, l.in, &out).ok());
+    return run.kernel;
+  };
+  CHECK(kernel_of({}, "dense8") == "int8_dense8_reference");
+  CHECK(kernel_of({}, "decode8") == "int8_dense8_reference");
+  CHECK(kernel_of(codes(4, 16), "decode8") == "int8_decode8_reference");
+  CHECK(kernel_of(codes(4, 16), "dense8") == "int8_decode8_reference");
+  CHECK(kernel_of(rounded(4, 16, 8, 8), "decode8") == "tables_reference");
+  CHECK(kernel_of(codes(4, 16), "tables") == "int8_decode8_reference");
 }
 
 TEST_CASE("int8 layers: an allocator that fails at any request is reported") {
