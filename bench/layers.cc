@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "runtime/dense/xnn.h"
-#include "runtime/ops/codebook_layer.h"
+#include "runtime/ops/conv_geometry.h"
+#include "runtime/ops/op.h"
 #include "schema/layout.h"
 
 namespace qrt::bench {
@@ -37,52 +38,41 @@ Window window_of(const LayerShape& s) {
   return {s.kernel, s.kernel, s.stride, s.stride, 1, 1, pad, pad, pad, pad};
 }
 
-Shape image(uint32_t size, uint32_t channels) {
+Shape shape_of(const LayerShape& s, uint32_t size, uint32_t channels) {
   Shape shape;
+  if (s.is_linear()) {
+    shape.rank = 2;
+    shape.dim = {1, static_cast<int32_t>(channels)};
+    return shape;
+  }
   shape.rank = 4;
   shape.dim = {1, static_cast<int32_t>(size), static_cast<int32_t>(size),
                static_cast<int32_t>(channels)};
   return shape;
 }
 
+// Codes into random entries. Entries are halves, as in published files: the upper half of a float
+// in
+// [-1, 1) with its exponent moved is close enough to a random one.
 class OurLayer final : public TimedLayer {
  public:
-  explicit OurLayer(const LayerShape& s)
+  OurLayer(const LayerShape& s, const Coding& coding)
       : keep_(default_allocator()),
         context_(model_, keep_, threads_),
-        x_(random_floats(size_t{s.size} * s.size * s.cin, 1)),
+        is_integer_(coding.kind != Coding::Kind::f32),
+        // A row of slack behind the input, as the session's arena has it.
+        x_(random_floats(size_t{s.size} * s.size * s.cin + kReadSlack, 1)),
         y_(memory(size_t{s.rows()} * s.cout * sizeof(float))),
-        bias_(random_floats(s.cout, 2)) {
-    const uint32_t bits = layout::code_bits(s.count), blocks = (s.inputs() + s.dim - 1) / s.dim;
-    const uint64_t row = layout::codebook_row_bytes(s.cout, bits);
-    codes_ = memory(row * blocks), entries_ = random_floats(size_t{s.count} * s.dim, 3);
-    std::mt19937 random(4);
-    for (uint32_t b = 0; b < blocks; ++b)
-      for (uint32_t n = 0; n < s.cout; ++n)
-        layout::write_code(reinterpret_cast<uint8_t*>(codes_.get()) + b * row, n, bits,
-                           (random() >> 4) % s.count);
-    // Entries are halves, as in published files: the upper half of a float in [-1, 1) with
-    // its exponent moved is close enough to a random one.
-    auto* halves = reinterpret_cast<uint16_t*>(entries_.get());
-    for (size_t i = 0; i < size_t{s.count} * s.dim; ++i)
-      halves[i] = static_cast<uint16_t>((random() >> 8 & 0x83ffu) | 14u << 10);
+        bias_(random_floats(s.cout, 2)),
+        scales_(random_floats(s.cout, 5)) {
     weights_.outputs = s.cout, weights_.inputs = s.inputs();
-    weights_.order = InputOrder::cin_kh_kw, weights_.encoding = Encoding::codebook;
-    weights_.codebook = {1,
-                         s.count,
-                         s.dim,
-                         bits,
-                         0,
-                         DType::f16,
-                         bytes_of(entries_, size_t{s.count} * s.dim * 2),
-                         {},
-                         bytes_of(codes_, row * blocks)};
-    attr_ = {&weights_, window_of(s), 1, {}};
-    attr_.epilogue.bias = {bias_.get(), DType::f32, s.cout};
-    attr_.epilogue.clamp = {Activation::clamp, 0, 3.4028234e38f};
-    node_.kind = OpKind::conv2d, node_.conv2d = &attr_;
-    in_ = {x_.get(), DType::f32, image(s.size, s.cin)};
-    out_ = {y_.get(), DType::f32, image((s.size - 1) / s.stride + 1, s.cout)};
+    weights_.order = InputOrder::cin_kh_kw;
+    if (coding.count == 0)
+      set_dense();
+    else
+      set_codebook(coding);
+    if (is_integer_) set_numerics(coding);
+    set_node(s);
   }
   ~OurLayer() override {
     if (op_) op_->~Op();
@@ -91,14 +81,16 @@ class OurLayer final : public TimedLayer {
   bool prepare(const char* strategy, kernels::IsaSet isa) {
     context_.isa = isa, context_.strategy = *strategy ? strategy : nullptr;
     context_.in = {&in_, 1}, context_.out = {&out_, 1};
-    op_ = make_codebook_conv2d(keep_);
-    if (op_ == nullptr || !op_->prepare(node_, context_).ok()) return false;
+    const Expected<Op*> made = make_op(node_, Mode::compressed, keep_);
+    if (!made.ok()) return false;
+    op_ = *made;
+    if (!op_->prepare(node_, context_).ok()) return false;
     if (*strategy && std::strstr(op_->kernel_name(), strategy) == nullptr) return false;
     for (uint32_t i = 0; i < context_.slots; ++i) {
       scratch_.push_back(memory(context_.scratch_bytes[i]));
       pointers_.push_back(scratch_.back().get());
     }
-    return true;
+    return op_->bind({&in_, &out_, pointers_.data(), threads_}).ok();
   }
   void run() override {
     if (!op_->run({&in_, &out_, pointers_.data(), threads_}).ok()) std::abort();
@@ -106,20 +98,92 @@ class OurLayer final : public TimedLayer {
   std::string note() const override {
     return std::string(op_->kernel_name()) + ": " + op_->choice();
   }
+  double weight_bytes() const override { return weight_bytes_; }
 
  private:
   static Bytes bytes_of(const Memory& m, size_t n) {
     return {reinterpret_cast<const uint8_t*>(m.get()), n};
   }
+  void set_dense() {
+    const size_t n = size_t{weights_.outputs} * weights_.inputs;
+    codes_ = random_floats(n / sizeof(float) + 1, 4);
+    for (size_t i = 0; i < n; ++i) {  // -128 is no weight
+      auto& w = reinterpret_cast<int8_t*>(codes_.get())[i];
+      w = static_cast<int8_t>(w | 1);
+    }
+    weights_.encoding = Encoding::dense;
+    weights_.dense = {DType::i8,
+                      bytes_of(codes_, n),
+                      {ScaleAxis::output, 0, {scales_.get(), DType::f32, weights_.outputs}}};
+    weight_bytes_ = static_cast<double>(n);
+  }
+  void set_codebook(const Coding& coding) {
+    const uint32_t bits = layout::code_bits(coding.count);
+    const auto blocks = static_cast<uint32_t>(layout::codebook_blocks(weights_.inputs, coding.dim));
+    const uint64_t row = layout::codebook_row_bytes(weights_.outputs, bits);
+    const size_t entries = size_t{coding.count} * coding.dim;
+    codes_ = memory(row * blocks), entries_ = random_floats(entries, 3);
+    std::mt19937 random(4);
+    for (uint32_t b = 0; b < blocks; ++b)
+      for (uint32_t n = 0; n < weights_.outputs; ++n)
+        layout::write_code(reinterpret_cast<uint8_t*>(codes_.get()) + b * row, n, bits,
+                           (random() >> 4) % coding.count);
+    auto* halves = reinterpret_cast<uint16_t*>(entries_.get());
+    for (size_t i = 0; i < entries; ++i)
+      halves[i] = static_cast<uint16_t>((random() >> 8 & 0x83ffu) | 14u << 10);
+    weights_.encoding = Encoding::codebook;
+    weights_.codebook = {1,
+                         coding.count,
+                         coding.dim,
+                         bits,
+                         0,
+                         DType::f16,
+                         bytes_of(entries_, entries * 2),
+                         {},
+                         bytes_of(codes_, row * blocks)};
+    weight_bytes_ = static_cast<double>(row * blocks + entries * 2);
+  }
+  // One level, 1/127: entries are below 1. Sums of tables lose what a byte cannot hold of the inner
+  // product of a block.
+  void set_numerics(const Coding& coding) {
+    const bool is_rounded = coding.kind == Coding::Kind::rounded;
+    weights_.numerics = is_rounded ? Numerics::rounded : Numerics::exact;
+    if (coding.count != 0) weights_.codebook.levels = {&level_, DType::f32, 1};
+    weights_.table_bits = coding.table_bits;
+    weights_.table_shift = is_rounded ? 16 - coding.table_bits : 0;
+  }
+  void set_node(const LayerShape& s) {
+    Epilogue e;
+    e.bias = {bias_.get(), DType::f32, s.cout};
+    e.clamp = {Activation::clamp, 0, 3.4028234e38f};
+    conv_ = {&weights_, window_of(s), s.groups, e};
+    linear_ = {&weights_, e};
+    node_.kind = s.is_linear() ? OpKind::linear : OpKind::conv2d;
+    if (s.is_linear())
+      node_.linear = &linear_;
+    else
+      node_.conv2d = &conv_;
+    const DType type = is_integer_ ? DType::u8 : DType::f32;
+    in_ = {x_.get(), type, shape_of(s, s.size, s.cin)};
+    out_ = {y_.get(), type, shape_of(s, s.out_size(), s.cout)};
+    if (!is_integer_) return;
+    in_.quantization = {0.02f, 0};
+    out_.quantization = {0.05f, 0};
+  }
+
   Model model_;
   Threads threads_;
   Arena keep_;
   PrepareContext context_;
-  Memory x_, y_, bias_, codes_, entries_;
+  bool is_integer_;
+  Memory x_, y_, bias_, scales_, codes_, entries_;
+  float level_ = 1.0f / 127;
+  double weight_bytes_ = 0;
   std::vector<Memory> scratch_;
   std::vector<std::byte*> pointers_;
   Weights weights_;
-  Conv2dAttr attr_{};
+  Conv2dAttr conv_{};
+  LinearAttr linear_{};
   Node node_;
   ConstTensorView in_;
   TensorView out_;
@@ -129,47 +193,56 @@ class OurLayer final : public TimedLayer {
 class XnnpackLayer final : public TimedLayer {
  public:
   bool open(const LayerShape& s) {
-    const size_t out = (s.size - 1) / s.stride + 1;
-    const ConvGeometry g =
-        s.kernel == 1 && s.size == 1
-            ? linear_geometry(1, s.cin, s.cout)
-            : ConvGeometry{1, s.size, s.size, s.cin, out, out, s.cout, 1, window_of(s)};
+    const size_t out = s.out_size();
+    const ConvGeometry g = s.is_linear() ? linear_geometry(1, s.cin, s.cout)
+                                         : ConvGeometry{1,   s.size, s.size,   s.cin,       out,
+                                                        out, s.cout, s.groups, window_of(s)};
     const Limits limits{0, 3.4028234e38f};
     if (!XnnLayer::supports(g, limits)) return false;
     const Memory w = random_floats(size_t{s.inputs()} * s.cout, 1), b = random_floats(s.cout, 2);
-    x_ = random_floats(size_t{s.size} * s.size * s.cin, 3);
+    bytes_ = double{sizeof(float)} * s.inputs() * s.cout;
+    x_ = random_floats(size_t{s.size} * s.size * s.cin + kReadSlack, 3);
     y_ = memory(out * out * s.cout * sizeof(float));
     auto floats = [](const Memory& m) { return reinterpret_cast<float*>(m.get()); };
-    return layer_.open(g, g.taps() == 1 && s.size == 1, floats(w), floats(b), limits, nullptr)
-               .ok() &&
+    return layer_.open(g, s.is_linear(), floats(w), floats(b), limits, nullptr).ok() &&
            layer_.bind(floats(x_), floats(y_)).ok();
   }
   void run() override {
     if (!layer_.run().ok()) std::abort();
   }
+  double weight_bytes() const override { return bytes_; }
 
  private:
+  double bytes_ = 0;
   XnnLayer layer_;
   Memory x_, y_;
 };
 
 }  // namespace
 
-std::unique_ptr<TimedLayer> make_ours(const LayerShape& s, const char* strategy,
-                                      kernels::IsaSet isa) {
-  auto layer = std::make_unique<OurLayer>(s);
+LayerPtr make_ours(const LayerShape& s, const Coding& coding, const char* strategy,
+                   kernels::IsaSet isa) {
+  auto layer = std::make_unique<OurLayer>(s, coding);
   if (!layer->prepare(strategy, isa)) return nullptr;
   return layer;
 }
 
-std::unique_ptr<TimedLayer> make_xnnpack(const LayerShape& s) {
+LayerPtr make_xnnpack(const LayerShape& s) {
   auto layer = std::make_unique<XnnpackLayer>();
   if (!layer->open(s)) return nullptr;
   return layer;
 }
 
 #if !QRT_HAVE_ONEDNN
-std::unique_ptr<TimedLayer> make_onednn(const LayerShape&, bool) {
+std::vector<OnednnChoice> onednn_choices(const LayerShape&) {
+  return {};
+}
+LayerPtr make_onednn(const LayerShape&, const std::string&) {
+  return nullptr;
+}
+#endif
+#if !QRT_HAVE_FAISS
+LayerPtr make_faiss(const LayerShape&, uint32_t, bool) {
   return nullptr;
 }
 #endif

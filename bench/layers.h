@@ -1,5 +1,5 @@
-// One layer, alone, ready to be timed: ours by a strategy and an instruction set, or
-// its dense f32 twin by XNNPACK or oneDNN. Weights and activations are random.
+// One layer, alone, ready to be timed: ours by a strategy and an instruction set, or its dense twin
+// by another library. Weights and activations are random.
 #ifndef QRT_BENCH_LAYERS_H_
 #define QRT_BENCH_LAYERS_H_
 
@@ -7,18 +7,28 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "kernels/isa.h"
 
 namespace qrt::bench {
 
-// A square convolution with batch 1; size 1 and kernel 1 make a linear layer.
+// A square convolution with batch 1, padded to size / stride; size 1 and kernel 1 make a linear
+// layer, groups equal to cin and cout a depthwise one.
 struct LayerShape {
   const char* name;
-  uint32_t size, cin, cout, kernel, stride, dim, count;
-  uint32_t rows() const { return ((size - 1) / stride + 1) * ((size - 1) / stride + 1); }
-  uint32_t inputs() const { return cin * kernel * kernel; }
-  double flops() const { return 2.0 * rows() * inputs() * cout; }
+  uint32_t size, cin, cout, kernel, stride, groups;
+  uint32_t out_size() const { return (size - 1) / stride + 1; }
+  uint32_t rows() const { return out_size() * out_size(); }
+  uint32_t inputs() const { return cin / groups * kernel * kernel; }
+  double ops() const { return 2.0 * rows() * inputs() * cout; }
+  bool is_linear() const { return size == 1 && kernel == 1; }
+};
+
+// How our weights are stored. Dense i8 has no codes: count 0.
+struct Coding {
+  enum class Kind : uint8_t { f32, exact, rounded } kind;
+  uint32_t dim, count, table_bits = 0;  // table_bits: of rounded sums
 };
 
 class TimedLayer {
@@ -26,13 +36,28 @@ class TimedLayer {
   virtual ~TimedLayer() = default;
   virtual void run() = 0;
   virtual std::string note() const { return ""; }  // what really runs, and why
+  virtual double weight_bytes() const = 0;         // that a run reads, as they are stored
 };
+using LayerPtr = std::unique_ptr<TimedLayer>;
 
-// Null where the strategy cannot compute the layer (an empty one: the cost model's
-// choice), or where the library is not built in or refuses. One thread.
-std::unique_ptr<TimedLayer> make_ours(const LayerShape&, const char* strategy, kernels::IsaSet);
-std::unique_ptr<TimedLayer> make_xnnpack(const LayerShape&);
-std::unique_ptr<TimedLayer> make_onednn(const LayerShape&, bool winograd);
+// Null where the strategy cannot compute the layer (an empty one: the cost model's choice), or
+// where the library is not built in or refuses. One thread.
+LayerPtr make_ours(const LayerShape&, const Coding&, const char* strategy, kernels::IsaSet);
+LayerPtr make_xnnpack(const LayerShape&);  // f32
+
+// What oneDNN can compute the layer with, its own favourite of a primitive first: f32 and
+// u8 activations x s8 weights with u8 outputs. Names say the primitive and the implementation.
+struct OnednnChoice {
+  std::string name;
+  bool is_integer;
+};
+std::vector<OnednnChoice> onednn_choices(const LayerShape&);
+LayerPtr make_onednn(const LayerShape&, const std::string& name);
+
+// 4-bit product quantization of a linear layer by faiss: tables of bytes from 16 entries per block
+// of `dim` f32 inputs, and the scan that adds them up for every output into u16. With `tables`
+// false only the scan.
+LayerPtr make_faiss(const LayerShape&, uint32_t dim, bool tables);
 
 }  // namespace qrt::bench
 

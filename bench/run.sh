@@ -32,5 +32,7 @@ else
 fi
 
 printf '\n## Single layers\n\n'
-"${pin[@]}" "$bin/kernels_bench" --benchmark_repetitions=15 --benchmark_min_time=0.002 \
-  --benchmark_out="$out/kernels.json" --benchmark_out_format=json
+"${pin[@]}" "$bin/kernels_bench" --set all --json "$out/kernels.json"
+# Both sides capped, which is per process: what a CPU without VNNI and AVX-512 would do.
+printf '\n## Single layers, AVX2 against AVX2\n\n'
+"${pin[@]}" "$bin/kernels_bench" --set main --isa avx2 --json "$out/kernels-avx2.json"

@@ -9,7 +9,7 @@ build="build-essential cmake ninja-build pkg-config libxnnpack-dev libpthreadpoo
   libflatbuffers-dev flatbuffers-compiler libxxhash-dev libonnx-dev libprotobuf-dev protobuf-compiler
   libopenblas-dev libssl-dev libcli11-dev nlohmann-json3-dev libpng-dev libjpeg62-turbo-dev doctest-dev
   python3 libonnx-testdata"
-bench="libbenchmark-dev libdnnl-dev"
+bench="libdnnl-dev libopenblas-dev"
 arm="g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user"
 gates="clang-format-14 binutils"
 chromium="chromium"  # only to look at reports as a user does

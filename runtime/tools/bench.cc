@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <numeric>
@@ -16,6 +15,7 @@
 #include "runtime/tools/facts.h"
 #include "runtime/tools/io/error.h"
 #include "runtime/tools/io/files.h"
+#include "runtime/tools/machine.h"
 
 namespace qrt::tools {
 namespace {
@@ -188,17 +188,6 @@ std::string version_text() {
   const uint32_t v = qrt_version();
   return std::to_string(v >> 16) + "." + std::to_string(v >> 8 & 255) + "." +
          std::to_string(v & 255);
-}
-
-std::string cpu_name() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);) {
-    const size_t colon = line.find(": ");
-    const bool is_name = line.rfind("model name", 0) == 0 || line.rfind("Model", 0) == 0 ||
-                         line.rfind("Hardware", 0) == 0;
-    if (is_name && colon != std::string::npos) return line.substr(colon + 2);
-  }
-  return "unknown CPU";
 }
 
 int bench(const BenchOptions& o) {

@@ -54,7 +54,6 @@ std::string format_csv(const BenchReport&);
 std::string format_json(const BenchReport&);
 
 std::string version_text();  // "0.1.0"
-std::string cpu_name();
 int bench(const BenchOptions&);
 
 }  // namespace qrt::tools
