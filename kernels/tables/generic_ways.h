@@ -1,0 +1,100 @@
+// Ways made of the loops: which widths of vectors take how many rows, and what that costs.
+#ifndef QRT_KERNELS_TABLES_GENERIC_WAYS_H_
+#define QRT_KERNELS_TABLES_GENERIC_WAYS_H_
+
+#include "kernels/tables/generic_lanes.h"
+
+namespace qrt::kernels::tables {
+namespace {
+
+// Rows of a call from its first on.
+inline Args rows_from(Args a, size_t first) {
+  a.rows -= first;
+  a.x += first * a.x_stride;
+  if (a.y8) a.y8 += first * a.y_stride;
+  if (a.y32) a.y32 += first * a.y_stride;
+  if (a.finish.residual) a.finish.residual += first * a.finish.residual_stride;
+  return a;
+}
+
+// Rows that a tile of lines of T takes of `rows`; 0: narrower lines waste less. With two narrower
+// widths, three quarters of a line are a half and a quarter.
+template <class T, class... Narrow>
+constexpr size_t taken(size_t rows) {
+  const size_t few = sizeof...(Narrow) == 0   ? 0
+                     : sizeof...(Narrow) == 1 ? T::kRows / 2
+                                              : T::kRows / 4 * 3;
+  return rows <= few ? 0 : least(rows, T::kRows);
+}
+
+template <class T, class... Narrow>
+void lanes_rows(Args a) {
+  for (size_t rows; a.rows != 0 && (rows = taken<T, Narrow...>(a.rows)) != 0;
+       a = rows_from(a, rows)) {
+    Args tile = a;
+    tile.rows = rows;
+    lanes_tile<T>(tile);
+  }
+  if constexpr (sizeof...(Narrow) > 0) lanes_rows<Narrow...>(a);
+}
+
+// Nanoseconds of one tile of rows, whatever its width: lines of a table made, by dwords of x;
+// lookups of one line, tables in L1 (16 entries), in part (64) and in L2 (256); one code
+// unpacked; one output of one row finished. An ISA file says where they were measured.
+struct LanesCost {
+  float line, dword, lookup16, lookup64, lookup256, code, finish;
+};
+
+template <class T>
+float tile_cost_ns(const Shape& s, size_t rows, const LanesCost& c) {
+  const float lookups = static_cast<float>(s.blocks * s.books);
+  const float outputs = static_cast<float>(up_to(s.outputs, kChunk));
+  const float lines = static_cast<float>(size_t{1} << s.bits);
+  const float dwords = static_cast<float>(up_to(s.dim, 4) / 4);
+  const float lookup = s.bits <= 4 ? c.lookup16 : s.bits <= 6 ? c.lookup64 : c.lookup256;
+  // Words are half as many to a line, and make half as many vectors.
+  const float vectors = static_cast<float>(T::kVectors) / 4.0f;
+  return lookups * (lines * vectors * (c.line + dwords * c.dword) + outputs * (lookup + c.code)) +
+         outputs * static_cast<float>(rows) * c.finish;
+}
+
+template <class T, class... Narrow>
+float lanes_cost_ns(const Shape& s, size_t rows, const LanesCost* c) {
+  float ns = 0;
+  for (size_t take; rows != 0 && (take = taken<T, Narrow...>(rows)) != 0; rows -= take)
+    ns += tile_cost_ns<T>(s, take, *c);
+  if constexpr (sizeof...(Narrow) > 0) ns += lanes_cost_ns<Narrow...>(s, rows, c + 1);
+  return ns;
+}
+
+// V: the widths of vectors, the widest first.
+template <class... V>
+struct Lanes {
+  static float cost_ns(const Shape& s, const LanesCost* c) {
+    if (!in_contract(s)) return -1.0f;
+    return s.keep == 12 ? lanes_cost_ns<Words<V>...>(s, s.rows, c)
+                        : lanes_cost_ns<Bytes<V, 8>...>(s, s.rows, c);
+  }
+  static void run(const Args& a) {
+    if (a.rows == 0 || a.outputs == 0) return;
+    if (a.keep == 8)
+      lanes_rows<Bytes<V, 8>...>(a);
+    else if (a.keep == 7)
+      lanes_rows<Bytes<V, 7>...>(a);
+    else
+      lanes_rows<Words<V>...>(a);
+  }
+  static size_t scratch(const Shape& s) {
+    if (!in_contract(s)) return 0;
+    const size_t bytes[] = {
+        (s.keep == 12 ? lanes_plan<Words<V>>(s) : lanes_plan<Bytes<V, 8>>(s)).total...};
+    size_t most = 0;
+    for (const size_t b : bytes) most = b > most ? b : most;
+    return most;
+  }
+};
+
+}  // namespace
+}  // namespace qrt::kernels::tables
+
+#endif  // QRT_KERNELS_TABLES_GENERIC_WAYS_H_
