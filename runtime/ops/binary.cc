@@ -1,6 +1,6 @@
 // Functions of two elements with NumPy broadcasting: arithmetic on f32, i32 and i64,
-// comparisons that give bool, logic on bool. f32 results may be clamped. max and min
-// give a NaN when either side is one.
+// comparisons that give bool, logic on bool; sums of quantized bytes. f32 results may be clamped.
+// max and min give a NaN when either side is one.
 //
 // Integers wrap like two's complement, and a division by zero gives 0: run() has no
 // failing path. Bytes of a bool are read as "not 0", whatever they hold.
@@ -8,6 +8,7 @@
 
 #include "runtime/ops/broadcast.h"
 #include "runtime/ops/factories.h"
+#include "runtime/ops/quantized.h"
 
 namespace qrt {
 namespace {
@@ -143,6 +144,41 @@ void bool_row(const std::byte* a, const std::byte* b, std::byte* out, const Broa
                               [](uint8_t x, uint8_t y) { return logic<op>(x != 0, y != 0); });
 }
 
+// ---- quantized ----------------------------------------------------------------------------
+
+// Sums of two quantized tensors: each in steps of the output, added, rounded once.
+struct ByteSum {
+  float scale[2];
+  int32_t zero[2], out_zero;
+  ByteBounds bounds;
+
+  ByteSum() = default;
+  ByteSum(const Quantization& a, const Quantization& b, const Quantization& y, const Clamp& clamp)
+      : scale{a.scale * (1 / y.scale), b.scale * (1 / y.scale)},
+        zero{a.zero, b.zero},
+        out_zero(y.zero),
+        bounds(byte_bounds(clamp, y)) {}
+
+  uint8_t operator()(uint8_t x, uint8_t y) const {
+    const float a = static_cast<float>(x - zero[0]) * scale[0];
+    const float b = static_cast<float>(y - zero[1]) * scale[1];
+    return byte_of(a + b, bounds, out_zero);
+  }
+};
+
+// Whole rows are written apart: compilers then use vectors.
+void byte_row(const ByteSum& sum, const std::byte* base_a, const std::byte* base_b,
+              std::byte* base_out, const Broadcast::Row& row) {
+  const uint8_t* a = at<uint8_t>(base_a, row.offset[0]);
+  const uint8_t* b = at<uint8_t>(base_b, row.offset[1]);
+  uint8_t* __restrict out = at<uint8_t>(base_out, row.out);
+  const ByteSum s = sum;
+  if (row.step[0] == 1 && row.step[1] == 1)
+    for (size_t i = 0; i < row.count; ++i) out[i] = s(a[i], b[i]);
+  else
+    for (size_t i = 0; i < row.count; ++i) out[i] = s(a[i * row.step[0]], b[i * row.step[1]]);
+}
+
 // ---- the table -----------------------------------------------------------------------------
 
 struct TypedRow {
@@ -181,6 +217,8 @@ class Binary final : public Op {
     const BinaryAttr& attr = *node.binary;
     QRT_REQUIRE(attr.op <= BinaryOp::logical_xor, Code::invalid_model, 260,
                 "unknown element-wise operator");
+    bytes_ = ctx.out[0].quantization.present();
+    if (bytes_) return prepare_bytes(attr, ctx);
     const bool gives_bool = compares(attr.op) || is_logical(attr.op);
     DType type = gives_bool ? DType::boolean : ctx.out[0].dtype;
     for (size_t i = 0; i < 2; ++i) {
@@ -205,14 +243,17 @@ class Binary final : public Op {
     const auto* b = constant_[1] != nullptr ? constant_[1] : ctx.in[1].data;
     auto part = [&](size_t begin, size_t end) {
       loops_.rows(begin, end, [&](const Broadcast::Row& row) {
-        row_->run(a, b, ctx.out[0].data, row, limits_);
+        if (bytes_)
+          byte_row(sum_, a, b, ctx.out[0].data, row);
+        else
+          row_->run(a, b, ctx.out[0].data, row, limits_);
       });
     };
     split_if_worth(ctx.threads, loops_.total(), 64, kElementsWorth, part);
     return {};
   }
 
-  const char* kernel_name() const override { return row_->name; }
+  const char* kernel_name() const override { return bytes_ ? "plain_u8_add" : row_->name; }
 
  private:
   static Status check_type(bool good, DType type) {
@@ -220,6 +261,19 @@ class Binary final : public Op {
     return Status(Code::unsupported, 252, "this operator does not compute on these element types")
         .values(static_cast<int64_t>(type), 0)
         .next("cast the tensors to one type, f32, i32 or i64, and logic to bool");
+  }
+
+  Status prepare_bytes(const BinaryAttr& attr, const PrepareContext& ctx) {
+    QRT_TRY(check_type(attr.op == BinaryOp::add, DType::u8));
+    for (const ConstTensorView& t : ctx.in)
+      QRT_TRY(check_type(is_quantized(t.dtype, t.quantization), t.dtype));
+    const Quantization& y = ctx.out[0].quantization;
+    QRT_TRY(check_type(is_quantized(ctx.out[0].dtype, y), ctx.out[0].dtype));
+    QRT_TRY(check_clamp(attr.clamp));
+    sum_ = ByteSum(ctx.in[0].quantization, ctx.in[1].quantization, y, attr.clamp);
+    Shape out;
+    QRT_TRY(loops_.prepare(ctx.in, &out));
+    return check_output(ctx, out);
   }
 
   // An f16 constant is widened once; other tensors are used where they lie.
@@ -238,6 +292,8 @@ class Binary final : public Op {
   Broadcast loops_;
   const TypedRow* row_ = nullptr;
   Limits limits_{};
+  bool bytes_ = false;
+  ByteSum sum_;
   const std::byte* constant_[2] = {};  // widened; null: the tensor itself
 };
 

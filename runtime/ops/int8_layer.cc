@@ -1,12 +1,12 @@
 #include "runtime/ops/int8_layer.h"
 
-#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <limits>
 
 #include "runtime/base/checked.h"
 #include "runtime/ops/checks.h"
+#include "runtime/ops/quantized.h"
 #include "schema/layout.h"
 
 namespace qrt {
@@ -14,18 +14,15 @@ namespace {
 
 namespace i8 = kernels::int8;
 
-bool is_coded(DType t, const Quantization& q) {
-  return t == DType::u8 && q.present() && q.zero >= 0 && q.zero <= 255;
-}
-
 Status check_tensors(const PrepareContext& context, bool residual, Int8Layer* layer) {
   const auto no = [](const char* what) {
     return Status(Code::unsupported, 337, what).next("convert the model again");
   };
   for (const ConstTensorView& t : context.in)
-    if (!is_coded(t.dtype, t.quantization)) return no("an integer layer needs quantized inputs");
+    if (!is_quantized(t.dtype, t.quantization))
+      return no("an integer layer needs quantized inputs");
   const TensorView& out = context.out[0];
-  if (out.dtype != DType::f32 && !is_coded(out.dtype, out.quantization))
+  if (out.dtype != DType::f32 && !is_quantized(out.dtype, out.quantization))
     return no("an integer layer's output is neither f32 nor quantized");
   layer->x = context.in[0].quantization;
   if (out.dtype == DType::u8) layer->y = out.quantization;
@@ -88,13 +85,6 @@ float weight_scale(const Weights& w, uint32_t n) {
   return read_constant(w.codebook.levels, w.codebook.levels.count > 1 ? w.codebook.level_of[n] : 0);
 }
 
-// The nearest whole number to a bound of the clamp, within what bytes can say.
-float whole_bound(float bound, float inverse, int32_t zero) {
-  const float lo = static_cast<float>(-zero), hi = static_cast<float>(255 - zero);
-  const float scaled = bound * inverse;
-  return std::nearbyint(scaled < lo ? lo : scaled > hi ? hi : scaled);
-}
-
 // a[n], c[n] and the bounds, with every product in the order of schema/README.md.
 Status finish_constants(const Epilogue& e, PrepareContext& context, Int8Layer* layer) {
   const Weights& w = *layer->weights;
@@ -121,8 +111,8 @@ Status finish_constants(const Epilogue& e, PrepareContext& context, Int8Layer* l
   layer->min = clamps ? e.clamp.min : -kInfinity;
   layer->max = clamps ? e.clamp.max : kInfinity;
   if (!bytes) return {};
-  layer->min = whole_bound(layer->min, inverse, layer->y.zero);
-  layer->max = whole_bound(layer->max, inverse, layer->y.zero);
+  const ByteBounds bounds = byte_bounds(e.clamp, layer->y);
+  layer->min = bounds.lo, layer->max = bounds.hi;
   return {};
 }
 

@@ -8,6 +8,7 @@
 
 #include "runtime/ops/checks.h"
 #include "runtime/ops/factories.h"
+#include "runtime/ops/quantized.h"
 
 namespace qrt {
 namespace {
@@ -56,7 +57,11 @@ class Pad final : public Op {
       out[i] = static_cast<int32_t>(extent);
     }
     element_ = size_of(ctx.out[0].dtype);
-    if (mode_ == PadMode::constant) QRT_TRY(store_value(a.value, ctx.out[0].dtype));
+    const Quantization& q = ctx.out[0].quantization;
+    if (mode_ == PadMode::constant && is_quantized(ctx.out[0].dtype, q))
+      value_[0] = byte_of_value(a.value, q);
+    else if (mode_ == PadMode::constant)
+      QRT_TRY(store_value(a.value, ctx.out[0].dtype));
     return check_output(ctx, out);
   }
 

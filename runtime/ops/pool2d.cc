@@ -3,14 +3,15 @@
 // Maximum ignores the padding; a NaN under the window makes the result a NaN; a
 // window that lies wholly in the padding gives -inf. Average divides by the whole
 // window with count_include_pad, else by the pixels inside the image; a window
-// without any gives 0. The norm is (sum of |x|^p)^(1/p), 0 for no pixel. Channels are contiguous,
-// so every inner loop runs over them.
+// without any gives 0. Quantized tensors are pool_bytes.cc's. The norm is (sum of |x|^p)^(1/p), 0
+// for no pixel. Channels are contiguous, so every inner loop runs over them.
 #include <cmath>
 
 #include "runtime/dense/lanes.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/conv_geometry.h"
 #include "runtime/ops/factories.h"
+#include "runtime/ops/pool_bytes.h"
 
 namespace qrt {
 namespace {
@@ -24,28 +25,17 @@ inline f32x4 maximum(f32x4 x, f32x4 y) {
   return take ? x : y;
 }
 
-// The pixels under one window: rows [y, y + rows) of columns [x, x + columns), steps apart.
-struct View {
-  const float* first;
-  size_t rows, columns;
-  size_t row_step, column_step;  // in floats
-};
-
 template <class T, class Load>
-T fold_max(const View& v, Load&& at) {
+T fold_max(const View<float>& v, Load&& at) {
   T best = at(v.first);
-  for (size_t r = 0; r < v.rows; ++r)
-    for (size_t c = r == 0 ? 1 : 0; c < v.columns; ++c)
-      best = maximum(at(v.first + r * v.row_step + c * v.column_step), best);
+  v.rest([&](const float* p) { best = maximum(at(p), best); });
   return best;
 }
 
 template <class T, class Load>
-T fold_sum(const View& v, Load&& at) {
+T fold_sum(const View<float>& v, Load&& at) {
   T sum = at(v.first);
-  for (size_t r = 0; r < v.rows; ++r)
-    for (size_t c = r == 0 ? 1 : 0; c < v.columns; ++c)
-      sum += at(v.first + r * v.row_step + c * v.column_step);
+  v.rest([&](const float* p) { sum += at(p); });
   return sum;
 }
 
@@ -53,7 +43,8 @@ class Pool2d final : public Op {
  public:
   Status prepare(const Node& node, PrepareContext& ctx) override {
     QRT_TRY(check_arity(ctx, 1));
-    QRT_TRY(check_f32(ctx));
+    bytes_ = ctx.in[0].quantization.present();
+    if (!bytes_) QRT_TRY(check_f32(ctx));
     const Pool2dAttr& a = *node.pool2d;
     attr_ = a;
     if (a.is_global) {
@@ -63,14 +54,18 @@ class Pool2d final : public Op {
       attr_.window = {h, w, 1, 1, 1, 1, 0, 0, 0, 0};
     }
     const size_t channels = ctx.in[0].shape.rank == 4 ? static_cast<size_t>(ctx.in[0].shape[3]) : 0;
-    return window_geometry(ctx, attr_.window, channels, &geometry_);
+    QRT_TRY(window_geometry(ctx, attr_.window, channels, &geometry_));
+    return bytes_ ? byte_pool_.prepare(attr_, geometry_, ctx) : Status();
   }
 
   Status run(const RunContext& ctx) const override {
-    const float* in = ctx.in[0].as<float>();
-    float* out = ctx.out[0].as<float>();
     auto rows = [&](size_t begin, size_t end) {
-      for (size_t row = begin; row < end; ++row) run_row(in, out, row);
+      for (size_t row = begin; row < end; ++row) {
+        if (bytes_)
+          byte_pool_.run_row(geometry_, ctx, row);
+        else
+          run_row(ctx.in[0].as<float>(), ctx.out[0].as<float>(), row);
+      }
     };
     const size_t all = geometry_.batch * geometry_.out_h;
     const size_t work = geometry_.rows() * geometry_.taps() * geometry_.in_c;
@@ -82,6 +77,8 @@ class Pool2d final : public Op {
   }
 
   const char* kernel_name() const override {
+    if (bytes_)
+      return attr_.mode == PoolMode::max ? "plain_u8_max_pool2d" : "plain_u8_average_pool2d";
     if (attr_.mode == PoolMode::max) return "plain_f32_max_pool2d";
     if (attr_.mode == PoolMode::lp) return "plain_f32_lp_pool2d";
     return attr_.is_global ? "plain_f32_global_average_pool2d" : "plain_f32_average_pool2d";
@@ -91,34 +88,22 @@ class Pool2d final : public Op {
   // One row of output pixels; `row` counts over the batch.
   void run_row(const float* in, float* out, size_t row) const {
     const ConvGeometry& g = geometry_;
-    const Window& k = g.window;
-    const size_t image = row / g.out_h, y = row % g.out_h;
-    const int64_t top = static_cast<int64_t>(y * k.stride_h) - int64_t{k.pad_top};
-    const TapRange ty = taps_inside(top, k.kernel_h, k.dilation_h, g.in_h);
-    for (size_t x = 0; x < g.out_w; ++x) {
-      const int64_t left = static_cast<int64_t>(x * k.stride_w) - int64_t{k.pad_left};
-      const TapRange tx = taps_inside(left, k.kernel_w, k.dilation_w, g.in_w);
-      float* to = out + (row * g.out_w + x) * g.out_c;
-      View v{nullptr, ty.last - ty.first, tx.last - tx.first, k.dilation_h * g.in_w * g.in_c,
-             k.dilation_w * g.in_c};
-      if (v.rows == 0 || v.columns == 0) {
+    for_windows(g, in, row, [&](const View<float>& v, size_t pixel) {
+      float* to = out + pixel * g.out_c;
+      if (v.first == nullptr) {
         for (size_t c = 0; c < g.in_c; ++c)
           to[c] = attr_.mode == PoolMode::max ? -__builtin_inff() : 0.0f;
-        continue;
-      }
-      const size_t iy = static_cast<size_t>(top + static_cast<int64_t>(ty.first * k.dilation_h));
-      const size_t ix = static_cast<size_t>(left + static_cast<int64_t>(tx.first * k.dilation_w));
-      v.first = in + ((image * g.in_h + iy) * g.in_w + ix) * g.in_c;
-      if (attr_.mode == PoolMode::max)
+      } else if (attr_.mode == PoolMode::max) {
         max_pixel(v, to);
-      else if (attr_.mode == PoolMode::lp)
+      } else if (attr_.mode == PoolMode::lp) {
         norm_pixel(v, to);
-      else
+      } else {
         average_pixel(v, to);
-    }
+      }
+    });
   }
 
-  void max_pixel(View v, float* to) const {
+  void max_pixel(View<float> v, float* to) const {
     size_t c = 0;
     for (; c + kLanes <= geometry_.in_c; c += kLanes, v.first += kLanes) {
       store_f32x4(to + c, fold_max<f32x4>(v, load_f32x4));
@@ -127,8 +112,8 @@ class Pool2d final : public Op {
       to[c] = fold_max<float>(v, [](const float* p) { return *p; });
   }
 
-  void average_pixel(View v, float* to) const {
-    const size_t inside = v.rows * v.columns;
+  void average_pixel(View<float> v, float* to) const {
+    const size_t inside = v.pixels();
     const size_t count = attr_.count_include_pad ? geometry_.taps() : inside;
     const float divisor = static_cast<float>(count);
     size_t c = 0;
@@ -140,7 +125,7 @@ class Pool2d final : public Op {
   }
 
   // 1 and 2 are the powers that networks use; the others need a power per pixel anyway.
-  void norm_pixel(View v, float* to) const {
+  void norm_pixel(View<float> v, float* to) const {
     const float p = static_cast<float>(attr_.power);
     for (size_t c = 0; c < geometry_.in_c; ++c, ++v.first) {
       if (attr_.power == 1)
@@ -155,6 +140,8 @@ class Pool2d final : public Op {
 
   Pool2dAttr attr_{};
   ConvGeometry geometry_{};
+  bool bytes_ = false;
+  BytePool byte_pool_;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "kernels/int8/int8.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/factories.h"
+#include "runtime/ops/quantized.h"
 
 namespace qrt {
 namespace {
@@ -15,11 +16,8 @@ class Quantize final : public Op {
     QRT_TRY(check_arity(ctx, 1));
     const ConstTensorView& in = ctx.in[0];
     const TensorView& out = ctx.out[0];
-    const auto coded = [](DType t, const Quantization& q) {
-      return t == DType::u8 && q.present() && q.zero >= 0 && q.zero <= 255;
-    };
-    to_bytes_ = in.dtype == DType::f32 && coded(out.dtype, out.quantization);
-    if (!to_bytes_ && !(coded(in.dtype, in.quantization) && out.dtype == DType::f32))
+    to_bytes_ = in.dtype == DType::f32 && is_quantized(out.dtype, out.quantization);
+    if (!to_bytes_ && !(is_quantized(in.dtype, in.quantization) && out.dtype == DType::f32))
       return Status(Code::unsupported, 252, "quantize goes from f32 to a quantized u8 or back")
           .values(static_cast<int64_t>(in.dtype), static_cast<int64_t>(out.dtype))
           .next("convert the model again");
