@@ -104,12 +104,13 @@ Status read_options(const qrt_options* given, qrt_options* out) {
         .at_most(out->mode, QRT_MODE_DENSE)
         .next("use QRT_MODE_COMPRESSED or QRT_MODE_DENSE");
   }
-  constexpr const char* kStrategies[] = {"lookup", "decode", "dot", "winograd"};
+  constexpr const char* kStrategies[] = {"lookup",  "decode", "dot",  "winograd",
+                                         "decode8", "dense8", "dot8", "tables"};
   bool known = out->strategy == nullptr;
   for (const char* name : kStrategies) known = known || std::strcmp(out->strategy, name) == 0;
   if (!known) {
     return Status(Code::invalid_argument, 11, "the option strategy names no strategy")
-        .next("use lookup, decode, dot or winograd, or leave it NULL");
+        .next("use one of those in qrt.h, or leave it NULL");
   }
   return {};
 }

@@ -166,9 +166,9 @@ Status Int8Op::prepare(const Node& node, PrepareContext& context) {
 
 Status Int8Op::choose(PrepareContext& context) {
   const bool resident = context.mode == Mode::dense;
-  Int8Strategy* const all[] = {make_dense8_strategy(context.keep, resident),
-                               make_decode8_strategy(context.keep, resident),
-                               make_tables_strategy(context.keep, context.strategy)};
+  Int8Strategy* const all[] = {
+      make_dense8_strategy(context.keep, resident), make_decode8_strategy(context.keep, resident),
+      make_dot8_strategy(context.keep), make_tables_strategy(context.keep, context.strategy)};
   for (const Int8Strategy* s : all)
     QRT_REQUIRE(s != nullptr, Code::out_of_memory, 334, "out of memory");
   Int8Layer alone = layer_;

@@ -83,6 +83,7 @@ class Int8Strategy {
 // Placed in `keep`; null: out of memory. Strategies own nothing that needs a destructor.
 Int8Strategy* make_dense8_strategy(Arena& keep, bool resident);
 Int8Strategy* make_decode8_strategy(Arena& keep, bool resident);
+Int8Strategy* make_dot8_strategy(Arena& keep);
 Int8Strategy* make_tables_strategy(Arena& keep, const char* wanted);  // "tables", or a way's name
 
 class Int8Op final : public Op {

@@ -39,7 +39,7 @@ void add_engine_options(CLI::App& app, EngineOptions& o) {
   app.add_option("--isa", o.isa, "Cap for libqrt's kernels: scalar, avx2, avx512, neon, ...");
   app.add_option("--mode", o.mode, "compressed: weights from the file; dense: decoded to f32")
       ->check(CLI::IsMember({"compressed", "dense"}));
-  app.add_option("--strategy", o.strategy, "Force lookup, decode, dot or winograd where possible");
+  app.add_option("--strategy", o.strategy, "Force a strategy of qrt.h where possible");
 }
 
 uint32_t usable_threads(uint32_t asked) {

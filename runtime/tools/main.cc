@@ -62,8 +62,7 @@ CLI::App* add_bench(CLI::App& app, BenchOptions& o) {
   sub->add_option("--repeats", o.repeats, "Timed rounds")->check(CLI::Range(1u, 1000000u));
   sub->add_option("--isa", o.engine.isa,
                   "Cap for libqrt's kernels: scalar, avx2, avx512, neon, ...");
-  sub->add_option("--strategy", o.engine.strategy,
-                  "Force lookup, decode, dot or winograd where possible");
+  sub->add_option("--strategy", o.engine.strategy, "Force a strategy of qrt.h where possible");
   sub->add_flag("--profile", o.profile, "Time per operator and the kernel that really ran");
   auto* format = sub->add_option("--format", o.format, "md, csv or json")
                      ->check(CLI::IsMember({"md", "csv", "json"}));
