@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "tests/support/handles.h"
+#include "tests/support/integer_model.h"
 #include "tests/support/model_builder.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -69,8 +70,7 @@ namespace {
 
 using testing::Error;
 
-TEST_CASE("no allocation in run, in either mode, with one thread or three") {
-  const std::vector<uint8_t> file = testing::sample_model().finish();
+void check_runs(const std::vector<uint8_t>& file) {
   Error error;
   const testing::ModelHandle model = testing::open_model(file, error);
   REQUIRE(model != nullptr);
@@ -94,6 +94,11 @@ TEST_CASE("no allocation in run, in either mode, with one thread or three") {
     }
   }
   CHECK(allocations > before);  // the hook counts
+}
+
+TEST_CASE("no allocation in run, in either mode, with one thread or three") {
+  check_runs(testing::sample_model().finish());
+  check_runs(testing::integer_model().b.finish());
 }
 
 }  // namespace

@@ -1,0 +1,241 @@
+// A network of integers from file to logits: the same bits whatever computes them, what the
+// validator refuses, and that opening survives every lack of memory.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <string>
+
+#include "kernels/isa.h"
+#include "runtime/model/model.h"
+#include "tests/support/handles.h"
+#include "tests/support/integer_model.h"
+
+namespace qrt {
+namespace {
+
+using testing::IntegerModel;
+
+std::vector<float> logits_of(const testing::ModelHandle& model, const qrt_options& options) {
+  testing::Error error;
+  const testing::SessionHandle session = testing::open_session(model, error, &options);
+  REQUIRE_MESSAGE(session != nullptr, std::string(error.message));
+  qrt_tensor in{}, out{};
+  qrt_session_input(session.get(), 0, &in, &error);
+  const std::vector<float> image = testing::random_floats(in.bytes / sizeof(float), 77);
+  std::memcpy(in.data, image.data(), in.bytes);
+  REQUIRE(qrt_session_run(session.get(), &error) == QRT_OK);
+  qrt_session_output(session.get(), 0, &out, &error);
+  const auto* values = static_cast<const float*>(out.data);
+  return {values, values + out.bytes / sizeof(float)};
+}
+
+TEST_CASE("integers: every level, mode, strategy and number of threads gives the same logits") {
+  const std::vector<uint8_t> file = testing::integer_model().b.finish();
+  testing::Error error;
+  const testing::ModelHandle model = testing::open_model(file, error);
+  REQUIRE_MESSAGE(model != nullptr, std::string(error.message));
+  testing::Options options;
+  options.isa = "scalar";
+  const std::vector<float> want = logits_of(model, options);
+  double size = 0;
+  for (const float v : want) size = std::fmax(size, std::fabs(double{v}));
+  CHECK(size > 0.1);
+  CHECK(size < 1e6);
+  for (const char* isa : {"scalar", "avx2", "avx512", "avx512vnni", "neon", "neondot"})
+    for (const char* strategy : {"", "decode8", "dense8", "dot8"})
+      for (const uint32_t threads : {1u, 2u, 3u, 8u}) {
+        options.isa = isa, options.strategy = *strategy ? strategy : nullptr;
+        options.threads = threads;
+        options.mode = threads == 2 ? QRT_MODE_DENSE : QRT_MODE_COMPRESSED;
+        CHECK(logits_of(model, options) == want);
+      }
+  options = testing::Options();
+  options.batch = 3;  // the images of a batch do not meet
+  const std::vector<float> three = logits_of(model, options);
+  REQUIRE(three.size() == 3 * want.size());
+  CHECK(std::vector<float>(three.begin(), three.begin() + 7) == want);
+}
+
+TEST_CASE("integers: memory that fails at any request is reported and given back") {
+  struct Counter {
+    int left, live = 0;
+    static void* take(void* user, size_t bytes, size_t align) {
+      auto* c = static_cast<Counter*>(user);
+      if (c->left-- <= 0) return nullptr;
+      ++c->live;
+      return std::aligned_alloc(align, (bytes + align - 1) / align * align);
+    }
+    static void give(void* user, void* p) {
+      if (p != nullptr) --static_cast<Counter*>(user)->live, std::free(p);
+    }
+  };
+  const std::vector<uint8_t> file = testing::integer_model().b.finish();
+  testing::Error error;
+  const testing::ModelHandle model = testing::open_model(file, error);
+  REQUIRE(model != nullptr);
+  for (const uint32_t mode : {QRT_MODE_COMPRESSED, QRT_MODE_DENSE}) {
+    bool opened = false;
+    for (int n = 0; !opened; ++n) {
+      REQUIRE(n < 100);
+      Counter counter{n};
+      testing::Options options;
+      options.mode = mode;
+      options.alloc = Counter::take, options.release = Counter::give, options.user = &counter;
+      {
+        const testing::SessionHandle s = testing::open_session(model, error, &options);
+        opened = s != nullptr;
+        if (!opened) CHECK(error.status == QRT_OUT_OF_MEMORY);
+      }
+      CHECK(counter.live == 0);
+    }
+  }
+}
+
+struct Change {
+  const char* what;
+  void (*change)(IntegerModel&);
+  int id;
+};
+
+template <size_t N>
+void check_changes(const Change (&changes)[N]) {
+  for (const Change& c : changes) {
+    IntegerModel m = testing::integer_model();
+    c.change(m);
+    const testing::AlignedBytes bytes(m.b.finish());
+    Arena keep(default_allocator());
+    Model model;
+    const Status s = open_model(bytes.bytes(), keep, model);
+    INFO(c.what << ": QRT-E" << s.id() << " " << std::string(s.what()));
+    CHECK(static_cast<int>(s.id()) == c.id);
+  }
+}
+
+constexpr float kInf = std::numeric_limits<float>::infinity();
+
+TEST_CASE("integers: scales and zeros of tensors") {
+  check_changes({
+      {"as it is", [](IntegerModel&) {}, 0},
+      {"negative", [](IntegerModel& m) { m.tensor(m.stem).scale = -0.5f; }, 126},
+      {"infinite", [](IntegerModel& m) { m.tensor(m.stem).scale = kInf; }, 126},
+      {"NaN", [](IntegerModel& m) { m.tensor(m.stem).scale = kInf - kInf; }, 126},
+      {"subnormal", [](IntegerModel& m) { m.tensor(m.stem).scale = 1e-40f; }, 126},
+      {"its inverse", [](IntegerModel& m) { m.tensor(m.stem).scale = 3e38f; }, 126},
+      {"zero alone", [](IntegerModel& m) { m.tensor(m.image).zero = 3; }, 126},
+      {"of f32", [](IntegerModel& m) { m.tensor(m.image).scale = 0.5f; }, 126},
+  });
+}
+
+TEST_CASE("integers: rounding of tables") {
+  check_changes({
+      {"bits 9", [](IntegerModel& m) { m.weights(m.w_tables).table_bits = 9; }, 152},
+      {"bits 0", [](IntegerModel& m) { m.weights(m.w_tables).table_bits = 0; }, 152},
+      {"shift 7", [](IntegerModel& m) { m.weights(m.w_tables).table_shift = 7; }, 152},
+      {"shift 16", [](IntegerModel& m) { m.weights(m.w_tables).table_shift = 16; }, 152},
+      {"12 bits, shift 16",
+       [](IntegerModel& m) {
+         m.weights(m.w_tables).table_bits = 12, m.weights(m.w_tables).table_shift = 16;
+       },
+       0},
+      {"12 bits, shift 21",
+       [](IntegerModel& m) {
+         m.weights(m.w_tables).table_bits = 12, m.weights(m.w_tables).table_shift = 21;
+       },
+       152},
+      {"exact with bits", [](IntegerModel& m) { m.weights(m.w_block).table_bits = 8; }, 152},
+      {"dense", [](IntegerModel& m) { m.weights(m.w_stem).numerics = fb::Numerics::rounded; }, 152},
+      {"wide codes",
+       [](IntegerModel& m) {
+         m.w_tables = m.b.codebook("wide", {40, 360, 300, 9});
+         fb::WeightsT& w = m.weights(m.w_tables);
+         w.codebook->levels = m.b.constant({0.01f});
+         w.numerics = fb::Numerics::rounded, w.table_bits = 12, w.table_shift = 4;
+         m.op(m.conv_tables).conv2d->weights = m.w_tables;
+       },
+       152},
+  });
+}
+
+TEST_CASE("integers: sums and levels") {
+  check_changes({
+      {"many inputs",  // 65793 * 255 * 128 still fits
+       [](IntegerModel& m) {
+         m.weights(m.w_fc).inputs = 65794;
+         m.weights(m.w_fc).dense->buffer = m.b.buffer(std::vector<int8_t>(7 * 65794, -128));
+       },
+       153},
+      {"no level", [](IntegerModel& m) { m.weights(m.w_block).codebook->levels.reset(); }, 154},
+      {"17 levels",
+       [](IntegerModel& m) {
+         m.weights(m.w_block).codebook->levels = m.b.constant(std::vector<float>(17, 0.01f));
+       },
+       154},
+      {"a level of 0",
+       [](IntegerModel& m) {
+         m.weights(m.w_block).codebook->levels = m.b.constant({0.01f, 0});
+       },
+       154},
+      {"a negative level",
+       [](IntegerModel& m) {
+         m.weights(m.w_block).codebook->levels = m.b.constant({0.01f, -1});
+       },
+       154},
+      {"several and rounded",
+       [](IntegerModel& m) {
+         m.weights(m.w_tables).codebook->levels = m.b.constant({0.01f, 0.02f});
+       },
+       154},
+      {"level_of without",
+       [](IntegerModel& m) { m.weights(m.w_block).codebook->has_level_of = false; }, 154},
+      {"level 2 of 2",
+       [](IntegerModel& m) {
+         auto& data = m.b.model.buffers[m.weights(m.w_block).codebook->level_of]->data;
+         data[39] = 2;
+       },
+       154},
+      {"level_of too short",
+       [](IntegerModel& m) {
+         m.weights(m.w_block).codebook->level_of = m.b.buffer(std::vector<uint8_t>(39));
+       },
+       145},
+      {"levels of f32", [](IntegerModel& m) { m.weights(m.w_block).numerics = fb::Numerics::f32; },
+       154},
+  });
+}
+
+TEST_CASE("integers: tensors that do not go together") {
+  check_changes({
+      {"maximum", [](IntegerModel& m) { m.tensor(m.pooled).zero = 41; }, 186},
+      {"difference", [](IntegerModel& m) { m.op(m.sum).binary->op = fb::BinaryOp::sub; }, 186},
+      {"moved", [](IntegerModel& m) { m.tensor(m.mean).zero = 1; }, 186},
+      {"f32 into a layer",
+       [](IntegerModel& m) {
+         m.tensor(m.mean).dtype = fb::DType::f32, m.tensor(m.mean).scale = 0;
+         fb::TensorT& flat = m.tensor(m.op(m.fc).inputs[0]);
+         flat.dtype = fb::DType::f32, flat.scale = 0;
+       },
+       181},
+      {"plain bytes",
+       [](IntegerModel& m) { m.tensor(m.stem).scale = 0, m.tensor(m.stem).zero = 0; }, 186},
+      {"softmax",
+       [](IntegerModel& m) {
+         fb::OperatorT& op = m.op(m.average + 1);
+         op.kind = fb::OpKind::softmax, op.softmax = std::make_unique<fb::SoftmaxT>();
+         m.tensor(op.outputs[0]).dims = {1, 1, 1, 40};
+       },
+       186},
+      {"a layer of f32",
+       [](IntegerModel& m) {
+         m.weights(m.w_block).numerics = fb::Numerics::f32;
+         m.weights(m.w_block).codebook->levels.reset();
+         m.weights(m.w_block).codebook->has_level_of = false;
+       },
+       186},
+  });
+}
+
+}  // namespace
+}  // namespace qrt
