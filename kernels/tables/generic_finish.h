@@ -43,21 +43,24 @@ void copy_rows(uint8_t* to, size_t stride, size_t rows, size_t live, const uint8
   }
 }
 
-// One output, all rows of the tile: v becomes t of int8.h.
+// One output, all rows of the tile: v becomes t of int8.h. `residual` is a line or null.
 template <class V, size_t Z>
-inline void affine(const int8::Finish& f, size_t n, const typename V::Vec* residual,
+inline void affine(const int8::Finish& f, size_t n, const uint8_t* residual,
                    const typename V::Vec* v, typename V::F* t) {
   const typename V::F lo = V::set_f(f.min), hi = V::set_f(f.max);
   _Pragma("GCC unroll 4") for (size_t z = 0; z < Z; ++z) {
     t[z] = V::to_float(v[z]);
     if (f.scale) t[z] = V::mul_f(t[z], V::set_f(f.scale[n]));
     if (f.bias) t[z] = V::add_f(t[z], V::set_f(f.bias[n]));
-    if (f.residual) {
-      const typename V::Vec q = V::add32(residual[z], V::set32(-f.residual_zero));
-      t[z] = V::add_f(t[z], V::mul_f(V::to_float(q), V::set_f(f.residual_scale)));
-    }
-    t[z] = V::min_f(V::max_f(t[z], lo), hi);
   }
+  if (residual) {
+    typename V::Vec q[Z];
+    V::ints_of_line(V::load(residual), Z, q);
+    const typename V::Vec zero = V::set32(-f.residual_zero);
+    _Pragma("GCC unroll 4") for (size_t z = 0; z < Z; ++z) t[z] =
+        V::add_f(t[z], V::mul_f(V::to_float(V::add32(q[z], zero)), V::set_f(f.residual_scale)));
+  }
+  _Pragma("GCC unroll 4") for (size_t z = 0; z < Z; ++z) t[z] = V::min_f(V::max_f(t[z], lo), hi);
 }
 
 // Outputs [n, n + kChunk) of the call, from 16-bit sums of `lookups` lookups or, acc being null,
@@ -79,7 +82,7 @@ __attribute__((noinline)) void finish(const Args& a, size_t n, const uint8_t* ac
     transpose_lines<V>(residual);
   }
   for (size_t i = 0; i < live; ++i) {
-    typename V::Vec v[Z], add[Z];
+    typename V::Vec v[Z];
     typename V::F t[Z];
     if (acc) {
       T::ints(acc + i * T::kAccBytes, lookups, v);
@@ -87,8 +90,7 @@ __attribute__((noinline)) void finish(const Args& a, size_t n, const uint8_t* ac
       _Pragma("GCC unroll 4") for (size_t z = 0; z < Z; ++z) v[z] =
           V::load(sums + (i * Z + z) * V::kBytes);
     }
-    if (a.finish.residual) V::ints_of_line(V::load(residual + i * V::kBytes), Z, add);
-    affine<V, Z>(a.finish, n + i, add, v, t);
+    affine<V, Z>(a.finish, n + i, a.finish.residual ? residual + i * V::kBytes : nullptr, v, t);
     if (a.y8) {
       const typename V::Vec zero = V::set32(a.finish.zero);
       _Pragma("GCC unroll 4") for (size_t z = 0; z < Z; ++z) v[z] =

@@ -1,0 +1,33 @@
+// Ways of the tables family for AVX-512 without VNNI.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
+#include <immintrin.h>
+
+#include "kernels/tables/generic_ways.h"
+
+namespace qrt::kernels::tables {
+namespace {
+
+#include "kernels/tables/x86_dots.inc"
+QRT_REGISTER(512, 32, __m512i, _mm512, si512)
+QRT_REGISTER(256, 32, __m256i, _mm256, si256)
+QRT_REGISTER(128, 32, __m128i, _mm, si128)
+#include "kernels/tables/x86_widths.inc"
+
+using Wide = Lanes<Zmm, Ymm, Xmm>;
+
+// As in x86_avx512vnni.cc, but for the inner products.
+constexpr LanesCost kLanesCost[] = {{0.9f, 2.6f, 0.45f, 0.55f, 0.75f, 0.07f, 0.19f},
+                                    {0.6f, 1.3f, 0.3f, 0.35f, 0.45f, 0.07f, 0.2f},
+                                    {0.6f, 1.0f, 0.25f, 0.3f, 0.4f, 0.07f, 0.25f}};
+float lanes_cost_ns(const Shape& s) {
+  return Wide::cost_ns(s, kLanesCost);
+}
+
+}  // namespace
+
+const Way lanes_avx512 = {64, kChunk, Wide::scratch, lanes_cost_ns, Wide::run};
+
+}  // namespace qrt::kernels::tables
