@@ -29,10 +29,10 @@ double best_rate(double work, const std::function<void()>& run) {
 #if defined(__x86_64__)
 
 // Twelve sums v0..v11; operands are registers 12 and 13, all zero.
-#define QRT_TWELVE(ONE)                                                                      \
-  ONE("0")                                                                                   \
-  ONE("1") ONE("2") ONE("3") ONE("4") ONE("5") ONE("6") ONE("7") ONE("8") ONE("9") ONE("10") \
-      ONE("11")
+#define QRT_TWELVE(ONE) \
+  ONE("0")              \
+  ONE("1")              \
+  ONE("2") ONE("3") ONE("4") ONE("5") ONE("6") ONE("7") ONE("8") ONE("9") ONE("10") ONE("11")
 #define QRT_LOOP(name, REG, ONE)                                                                \
   void name(uint64_t n) {                                                                       \
     asm volatile("vzeroall\n1:\n\t" QRT_TWELVE(ONE) "dec %0\n\tjnz 1b\n\tvzeroupper"            \

@@ -78,14 +78,17 @@ class OurLayer final : public TimedLayer {
     if (op_) op_->~Op();
   }
 
-  bool prepare(const char* strategy, kernels::IsaSet isa) {
-    context_.isa = isa, context_.strategy = *strategy ? strategy : nullptr;
+  bool prepare(const Way& way, kernels::IsaSet isa) {
+    const Mode mode = way.is_resident ? Mode::dense : Mode::compressed;
+    context_.isa = isa, context_.mode = mode;
+    context_.strategy = *way.strategy ? way.strategy : nullptr;
     context_.in = {&in_, 1}, context_.out = {&out_, 1};
-    const Expected<Op*> made = make_op(node_, Mode::compressed, keep_);
+    const Expected<Op*> made = make_op(node_, mode, keep_);
     if (!made.ok()) return false;
     op_ = *made;
     if (!op_->prepare(node_, context_).ok()) return false;
-    if (*strategy && std::strstr(op_->kernel_name(), strategy) == nullptr) return false;
+    if (std::strstr(op_->kernel_name(), way.strategy) == nullptr) return false;
+    if (way.is_resident) weight_bytes_ = static_cast<double>(context_.weight_bytes);
     for (uint32_t i = 0; i < context_.slots; ++i) {
       scratch_.push_back(memory(context_.scratch_bytes[i]));
       pointers_.push_back(scratch_.back().get());
@@ -220,10 +223,9 @@ class XnnpackLayer final : public TimedLayer {
 
 }  // namespace
 
-LayerPtr make_ours(const LayerShape& s, const Coding& coding, const char* strategy,
-                   kernels::IsaSet isa) {
+LayerPtr make_ours(const LayerShape& s, const Coding& coding, const Way& way, kernels::IsaSet isa) {
   auto layer = std::make_unique<OurLayer>(s, coding);
-  if (!layer->prepare(strategy, isa)) return nullptr;
+  if (!layer->prepare(way, isa)) return nullptr;
   return layer;
 }
 

@@ -40,9 +40,15 @@ class TimedLayer {
 };
 using LayerPtr = std::unique_ptr<TimedLayer>;
 
-// Null where the strategy cannot compute the layer (an empty one: the cost model's choice), or
-// where the library is not built in or refuses. One thread.
-LayerPtr make_ours(const LayerShape&, const Coding&, const char* strategy, kernels::IsaSet);
+// What a layer of ours is forced to. Empty: the cost model's choice.
+struct Way {
+  const char* strategy = "";
+  bool is_resident = false;  // weights decoded or laid out at load and kept
+};
+
+// Null where the strategy cannot compute the layer, or where the library is not built in or
+// refuses. One thread.
+LayerPtr make_ours(const LayerShape&, const Coding&, const Way&, kernels::IsaSet);
 LayerPtr make_xnnpack(const LayerShape&);  // f32
 
 // What oneDNN can compute the layer with, its own favourite of a primitive first: f32 and

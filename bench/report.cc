@@ -40,7 +40,8 @@ std::string markdown_row(const Row& r) {
          std::to_string(r.outputs) + " | " + r.candidate + " | " + fixed(us, 1) + " | " +
          fixed(best(r.us), 1) + " | " + fixed(r.ops / us / 1000, 0) + " | " +
          or_dash(r.times_int8, 2) + " | " + or_dash(r.times_f32, 2) + " | " +
-         (r.of_ceiling > 0 ? fixed(100 * r.of_ceiling, 0) + " %" : "-") + " | " + r.note + " |\n";
+         (r.of_ceiling > 0 ? fixed(100 * r.of_ceiling, 0) + " %" : "-") + " | " +
+         (r.is_chosen ? "**chosen** " : "") + r.note + " |\n";
 }
 
 std::string to_json(const Report& r) {
@@ -73,6 +74,7 @@ std::string to_json(const Report& r) {
                             {"times_int8", row.times_int8},
                             {"times_f32", row.times_f32},
                             {"of_ceiling", row.of_ceiling},
+                            {"chosen", row.is_chosen},
                             {"note", row.note},
                             {"us", row.us}});
   return tree.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";

@@ -19,6 +19,7 @@ struct Row {
   double times_int8 = 0, times_f32 = 0;  // speed against the fastest dense peer; 0: there is none
   double of_ceiling = 0;                 // of multiply-adds, or of loads from memory where cold
   bool is_cold = false;
+  bool is_chosen = false;  // of ours: what the cost model takes at this instruction set
   std::string note;
   std::vector<double> us;  // per round
 };

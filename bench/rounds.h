@@ -1,7 +1,7 @@
 // Interleaved measurement: in every round each contestant runs once without and then often enough
 // with the clock to fill a few milliseconds, and who is first changes from round to round. A
 // machine that slows down slows all of a round alike, so times are compared within rounds:
-// a ratio is the median over rounds of the ratios.
+// a ratio is the median over rounds of the ratios. The clock is that of the calling thread.
 #ifndef QRT_BENCH_ROUNDS_H_
 #define QRT_BENCH_ROUNDS_H_
 
