@@ -3,8 +3,6 @@
 // beforehand, bias, ReLU and requantization are part of the primitive, and reordering activations
 // is not counted: its times are the best it can do inside a graph.
 #include <algorithm>
-#include <cstring>
-#include <functional>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
 
@@ -107,6 +105,10 @@ class Search {
   }
 
  private:
+  bool is_known(const std::string& name) const {
+    return std::any_of(choices_.begin(), choices_.end(),
+                       [&name](const OnednnChoice& c) { return c.name == name; });
+  }
   std::string wanted_;
   dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
   std::vector<OnednnChoice> choices_;
