@@ -6,13 +6,12 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
+#include <ctime>
 #include <functional>
 #include <memory>
 #include <numeric>
 
-#include "runtime/tools/bench_baseline.h"
-#include "runtime/tools/facts.h"
+#include "runtime/tools/bench_engines.h"
 #include "runtime/tools/io/error.h"
 #include "runtime/tools/io/files.h"
 #include "runtime/tools/machine.h"
@@ -28,27 +27,16 @@ double milliseconds(const std::function<void()>& work) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-// Something that runs the network; libqrt itself is the first of them.
-struct Candidate {
-  std::string name;
-  std::function<void()> run;
-  std::function<const float*(size_t)> output;  // null where there is none in f32
-  std::vector<double> ms;
-};
-
-// The same reproducible values for every candidate: xorshift, in [-2, 2) for floats.
-void fill_inputs(const std::vector<qrt_tensor>& inputs) {
-  uint64_t state = 0x9e3779b97f4a7c15;
-  for (const qrt_tensor& t : inputs) {
-    std::memset(t.data, 0, t.bytes);
-    auto* f = static_cast<float*>(t.data);
-    auto* b = static_cast<uint8_t*>(t.data);
-    for (uint64_t i = 0; i < elements(t); ++i) {
-      state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-      if (t.dtype == QRT_F32) f[i] = static_cast<float>(state >> 40) / (1 << 22) - 2;
-      if (t.dtype == QRT_I8 || t.dtype == QRT_U8) b[i] = static_cast<uint8_t>(state >> 56);
-    }
-  }
+// Of this thread alone: what other programs take from it does not count.
+double thread_milliseconds(const std::function<void()>& work) {
+  const auto now = [] {
+    timespec t;
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_nsec) * 1e-6;
+  };
+  const double start = now();
+  work();
+  return now() - start;
 }
 
 // max |got - want| / max |want| over the f32 outputs.
@@ -67,24 +55,6 @@ double difference(const std::vector<qrt_tensor>& outputs, const Candidate& want,
   return largest > 0 ? worst / largest : worst;
 }
 
-Candidate session_candidate(std::string name, Session& session) {
-  Candidate c;
-  c.name = std::move(name);
-  c.run = [&session] { session.run(); };
-  const std::vector<qrt_tensor> outputs = session.outputs();
-  c.output = [outputs](size_t port) {
-    const qrt_tensor& t = outputs[port];
-    return t.dtype == QRT_F32 ? static_cast<const float*>(t.data) : nullptr;
-  };
-  return c;
-}
-
-std::string dense_name(const Session& session) {
-  for (const qrt_op_info& op : session.ops())
-    if (std::string(op.kernel).find("xnn") != std::string::npos) return "dense f32, XNNPACK";
-  return "dense f32, libqrt";
-}
-
 void add_profile(BenchReport& report, Session& session, uint32_t threads, uint32_t repeats) {
   const size_t first = report.profile.size();
   for (const qrt_op_info& op : session.ops())
@@ -98,53 +68,36 @@ void add_profile(BenchReport& report, Session& session, uint32_t threads, uint32
   }
 }
 
-// All candidates with one number of threads.
-void measure(const BenchOptions& o, const Model& model, const Facts& facts, uint32_t threads,
+// All engines with one number of threads.
+void measure(const BenchOptions& o, const Networks& networks, uint32_t threads,
              BenchReport& report) {
-  EngineOptions engine = o.engine;
-  engine.threads = threads;
-  Session compressed(model, engine);
-  fill_inputs(compressed.inputs());
-  std::vector<Candidate> all;
-  all.push_back(session_candidate("libqrt", compressed));
-  std::unique_ptr<Session> dense;
-  std::unique_ptr<Baseline> other;
+  Engines engines(o, threads);
+  engines.add_libqrt(networks.model, "compressed", "libqrt");
   if (o.baselines) {
-    engine.mode = "dense";
-    dense = std::make_unique<Session>(model, engine);
-    fill_inputs(dense->inputs());
-    all.push_back(session_candidate(dense_name(*dense), *dense));
-#if QRT_HAVE_ONEDNN
-    try {
-      cap_onednn(o.engine.isa);
-      other = make_onednn_baseline(facts.model(), threads, o.engine.batch);
-      const std::vector<qrt_tensor> inputs = compressed.inputs();
-      for (size_t i = 0; i < inputs.size(); ++i)
-        other->set_input(i, inputs[i].data, inputs[i].bytes);
-      all.push_back({other->name(),
-                     [&other] { other->run(); },
-                     [&other](size_t port) { return other->output(port); },
-                     {}});
-    } catch (const std::runtime_error& e) {
-      report.notes.push_back(std::string("no oneDNN row: ") + e.what());
-    }
-#else
-    (void)facts;
-#endif
+    engines.add_libqrt(networks.model, "dense", "");
+    engines.add_onednn(networks.facts, report.notes);
   }
+  if (networks.twin) {
+    engines.add_libqrt(*networks.twin, "dense", "");
+    engines.add_onednn(*networks.twin_facts, report.notes);
+  }
+  std::vector<Candidate>& all = engines.all();
   for (uint32_t r = 0; r < o.warmup; ++r)
     for (Candidate& c : all) c.run();
   for (uint32_t r = 0; r < o.repeats; ++r)
     for (size_t i = 0; i < all.size(); ++i) {  // who is first changes from round to round
       Candidate& c = all[(i + r) % all.size()];
-      c.ms.push_back(milliseconds(c.run));
+      c.ms.push_back(o.thread_time && threads == 1 ? thread_milliseconds(c.run)
+                                                   : milliseconds(c.run));
     }
-  const size_t first = report.rows.size();
+  Session& compressed = engines.first();
   for (const Candidate& c : all) {
     BenchRow row{c.name, threads, summarize(c.ms), 1, 0};
+    std::vector<double> ratios;  // of the same round
+    for (size_t i = 0; i < c.ms.size(); ++i) ratios.push_back(c.ms[i] / all[0].ms[i]);
+    row.ratio = summarize(ratios).median;
     if (&c != &all[0]) row.difference = difference(compressed.outputs(), all[0], c);
     report.rows.push_back(row);
-    report.rows.back().ratio = row.ms.median / report.rows[first].ms.median;
   }
   if (o.profile) add_profile(report, compressed, threads, std::min(o.repeats, 10u));
   const qrt_memory_info m = compressed.memory();
@@ -196,11 +149,10 @@ int bench(const BenchOptions& o) {
   if (!o.output.empty()) io::check_writable(o.output);
   BenchReport report;
   measure_open(o, report);
-  const Model model(o.model);
-  const Facts facts(o.model);
+  const Networks networks(o.model, o.f32);
   char hash[20];
   std::snprintf(hash, sizeof hash, "%016llx",
-                static_cast<unsigned long long>(facts.model().checksum));
+                static_cast<unsigned long long>(networks.facts.model().checksum));
   report.version = version_text();
   report.cpu = cpu_name();
   report.isa = o.engine.isa.empty() ? qrt_isa_name() : o.engine.isa;
@@ -215,8 +167,9 @@ int bench(const BenchOptions& o) {
   report.batch = o.engine.batch;
   report.warmup = o.warmup;
   report.repeats = o.repeats;
-  report.file_bytes = facts.model().file.size();
-  for (uint32_t threads : o.threads) measure(o, model, facts, threads, report);
+  report.file_bytes = networks.facts.model().file.size();
+  if (o.thread_time) report.notes.push_back("one thread: time of the thread, not of the clock");
+  for (uint32_t threads : o.threads) measure(o, networks, threads, report);
   report.peak_rss = peak_rss_bytes();
   const std::string format = o.json ? "json" : o.format;
   const std::string text = format == "json"  ? format_json(report)

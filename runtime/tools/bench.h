@@ -1,4 +1,4 @@
-// qrt bench: how long a model takes, beside the same graph with dense f32 weights
+// qrt bench: how long a model takes, beside the same graph with dense weights
 // in the same process, interleaved round by round.
 #ifndef QRT_RUNTIME_TOOLS_BENCH_H_
 #define QRT_RUNTIME_TOOLS_BENCH_H_
@@ -12,10 +12,10 @@
 namespace qrt::tools {
 
 struct BenchOptions {
-  std::string model, format = "md", output;
+  std::string model, f32, format = "md", output;
   std::vector<uint32_t> threads{1};
   uint32_t warmup = 3, repeats = 30;
-  bool profile = false, json = false, baselines = true;
+  bool profile = false, json = false, baselines = true, thread_time = false;
   EngineOptions engine;
 };
 
@@ -28,7 +28,7 @@ struct BenchRow {
   std::string name;
   uint32_t threads = 1;
   Stats ms;
-  double ratio = 1;       // median of this row / median of libqrt with as many threads
+  double ratio = 1;       // time / time of libqrt with as many threads: median over rounds
   double difference = 0;  // of its outputs from libqrt's, relative to the largest value
 };
 

@@ -70,7 +70,7 @@ std::string format_markdown(const BenchReport& r) {
                     " + " + std::to_string(r.repeats) + " rounds" +
                     (r.strategy.empty() ? "" : ", strategy " + r.strategy) + "\n\n";
   out +=
-      "| engine | threads | median ms | mean | p95 | min | std | median / libqrt | difference |\n"
+      "| engine | threads | median ms | mean | p95 | min | std | time / libqrt | difference |\n"
       "|---|--:|--:|--:|--:|--:|--:|--:|--:|\n";
   for (const BenchRow& b : r.rows)
     out += "| " + b.name + " | " + std::to_string(b.threads) + " | " + number(b.ms.median) + " | " +

@@ -52,7 +52,8 @@ CLI::App* add_run(CLI::App& app, RunOptions& o) {
 }
 
 CLI::App* add_bench(CLI::App& app, BenchOptions& o) {
-  CLI::App* sub = app.add_subcommand("bench", "Time a model against dense f32 in the same process");
+  CLI::App* sub =
+      app.add_subcommand("bench", "Time a model against dense engines in the same process");
   sub->add_option("model", o.model, "The .qrt file")->required();
   sub->add_option("--threads", o.threads, "One or more thread counts, e.g. 1,2")
       ->delimiter(',')
@@ -63,11 +64,15 @@ CLI::App* add_bench(CLI::App& app, BenchOptions& o) {
   sub->add_option("--isa", o.engine.isa,
                   "Cap for libqrt's kernels: scalar, avx2, avx512, neon, ...");
   sub->add_option("--strategy", o.engine.strategy, "Force a strategy of qrt.h where possible");
+  sub->add_option("--f32", o.f32,
+                  "The same network with f32 activations: its dense forms run beside it");
   sub->add_flag("--profile", o.profile, "Time per operator and the kernel that really ran");
   auto* format = sub->add_option("--format", o.format, "md, csv or json")
                      ->check(CLI::IsMember({"md", "csv", "json"}));
   sub->add_flag("--json", o.json, "As --format json")->excludes(format);
   sub->add_option("-o,--output", o.output, "A file instead of standard output");
+  sub->add_flag("--thread-time", o.thread_time,
+                "With one thread, its own time instead of the clock's: for a busy machine");
   sub->add_flag("!--no-baseline", o.baselines, "Do not run the dense baselines");
   return sub;
 }

@@ -29,7 +29,8 @@ std::string report(double ours, double spread, double peers) {
     r.rows.push_back(row);
   };
   for (const char* name : {"decode", "lookup"}) add(name, "ours", around(ours, spread));
-  for (const char* name : {"onednn a", "onednn b", "xnnpack"}) add(name, "int8", around(peers, 0.01));
+  for (const char* name : {"onednn a", "onednn b", "xnnpack"})
+    add(name, "int8", around(peers, 0.01));
   return to_json(r);
 }
 
