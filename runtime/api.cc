@@ -1,5 +1,6 @@
 // The C border: handles to objects, Status to qrt_error. Every check of what a
 // caller may get wrong stands here; what lies behind trusts its arguments.
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -133,20 +134,23 @@ qrt_status session_port(qrt_session* h, bool is_input, uint32_t index, qrt_tenso
   return QRT_OK;
 }
 
-// Fills a struct of the caller, whose struct_size comes first; one from a newer header keeps the
-// fields that this library does not know.
+// Fills a struct of the caller, whose struct_size comes first: as much as its header knows, at
+// least what the first header did. One from a newer header keeps the fields that this library does
+// not know.
 template <class T>
-Status give(const T& full, T* out) {
+Status give(T full, size_t first, T* out) {
   const size_t size = out->struct_size;
-  if (size < sizeof(T)) {
+  if (size < first) {
     return Status(Code::invalid_argument, 21, "the struct's struct_size is too small")
-        .at_least(static_cast<int64_t>(size), sizeof(T))
+        .at_least(static_cast<int64_t>(size), static_cast<int64_t>(first))
         .next("set struct_size to the size of the struct before the call");
   }
-  *out = full;
-  out->struct_size = size;
+  full.struct_size = size;
+  std::memcpy(static_cast<void*>(out), &full, size < sizeof(T) ? size : sizeof(T));
   return {};
 }
+constexpr size_t kFirstOpInfo = offsetof(qrt_op_info, last_ns) + sizeof(double);
+constexpr size_t kFirstMemoryInfo = offsetof(qrt_memory_info, keep_bytes) + sizeof(uint64_t);
 
 }  // namespace
 
@@ -172,10 +176,17 @@ const char* qrt_isa_name(void) {
   return kernels::isa_level_name(kernels::detect_isa());
 }
 
-void qrt_options_init(qrt_options* options) {
+void qrt_options_init_sized(qrt_options* options, size_t struct_size) {
   if (options == nullptr) return;
-  *options = {};
-  options->struct_size = sizeof *options;
+  const size_t known = struct_size < sizeof *options ? struct_size : sizeof *options;
+  if (known < sizeof options->struct_size) return;
+  std::memset(static_cast<void*>(options), 0, known);
+  options->struct_size = known;
+}
+
+// In parentheses: not the macro.
+void(qrt_options_init)(qrt_options* options) {
+  qrt_options_init_sized(options, kFirstOptions);
 }
 
 qrt_status qrt_model_open_file(const char* path, const qrt_options* options, qrt_model** out,
@@ -246,6 +257,7 @@ qrt_status qrt_session_open(const qrt_model* m, const qrt_options* options, qrt_
   so.threads = o.threads;
   so.batch = o.batch;
   so.mode = o.mode == QRT_MODE_DENSE ? Mode::dense : Mode::compressed;
+  so.prefer_speed = o.prefer == QRT_PREFER_SPEED;
   so.isa = o.isa;
   so.strategy = o.strategy;
   s = handle->session.open(so);
@@ -306,7 +318,7 @@ qrt_status qrt_session_op(const qrt_session* h, uint32_t index, qrt_op_info* out
   info.weight_bytes = w == nullptr ? 0 : stored_bytes(*w);
   info.macs = h->session.macs(step);
   info.last_ns = step.last_ns;
-  s = give(info, out);
+  s = give(info, kFirstOpInfo, out);
   return s.ok() ? QRT_OK : fail(s, error);
 }
 
@@ -319,7 +331,7 @@ qrt_status qrt_session_memory(const qrt_session* h, qrt_memory_info* out, qrt_er
   info.weight_bytes = h->session.weight_bytes();
   info.arena_bytes = h->session.arena_bytes();
   info.keep_bytes = h->session.keep_bytes() + h->owner.keep.bytes() - h->owner.copied;
-  const Status s = give(info, out);
+  const Status s = give(info, kFirstMemoryInfo, out);
   return s.ok() ? QRT_OK : fail(s, error);
 }
 

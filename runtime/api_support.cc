@@ -42,6 +42,31 @@ void name_place(const Status& s, const Model* m, char* out, size_t room) {
   }
 }
 
+// Words and numbers that name nothing.
+Status check_values(const qrt_options& o) {
+  QRT_REQUIRE((o.alloc == nullptr) == (o.release == nullptr), Code::invalid_argument, 23,
+              "one of alloc and release is set, the other is not");
+  if (o.mode > QRT_MODE_DENSE) {
+    return Status(Code::invalid_argument, 14, "the option mode is unknown")
+        .at_most(o.mode, QRT_MODE_DENSE)
+        .next("use QRT_MODE_COMPRESSED or QRT_MODE_DENSE");
+  }
+  if (o.prefer > QRT_PREFER_SPEED) {
+    return Status(Code::invalid_argument, 18, "the option prefer is unknown")
+        .at_most(o.prefer, QRT_PREFER_SPEED)
+        .next("use QRT_PREFER_MEMORY or QRT_PREFER_SPEED");
+  }
+  constexpr const char* kStrategies[] = {"lookup",  "decode", "dot",  "winograd",
+                                         "decode8", "dense8", "dot8", "tables"};
+  bool known = o.strategy == nullptr;
+  for (const char* name : kStrategies) known = known || std::strcmp(o.strategy, name) == 0;
+  if (!known) {
+    return Status(Code::invalid_argument, 11, "the option strategy names no strategy")
+        .next("use one of those in qrt.h, or leave it NULL");
+  }
+  return {};
+}
+
 }  // namespace
 
 Status null_argument(const char* what) {
@@ -78,9 +103,9 @@ Status read_options(const qrt_options* given, qrt_options* out) {
   qrt_options_init(out);
   if (given == nullptr) return {};
   const size_t size = given->struct_size;
-  if (size < sizeof(qrt_options)) {
+  if (size < kFirstOptions) {
     return Status(Code::invalid_argument, 21, "the options' struct_size is too small")
-        .at_least(static_cast<int64_t>(size), sizeof(qrt_options))
+        .at_least(static_cast<int64_t>(size), kFirstOptions)
         .next("call qrt_options_init first");
   }
   if (size > 4096) {
@@ -95,24 +120,13 @@ Status read_options(const qrt_options* given, qrt_options* out) {
           .next("update libqrt, or leave that option zero");
     }
   }
-  *out = *given;
+  // The first header's struct may have ended in padding, where a later field lies now.
+  constexpr size_t kAlign = alignof(qrt_options);
+  const bool is_first = size <= (kFirstOptions + kAlign - 1) / kAlign * kAlign;
+  const size_t known = is_first ? kFirstOptions : size < sizeof *out ? size : sizeof *out;
+  std::memcpy(static_cast<void*>(out), given, known);
   out->struct_size = sizeof(qrt_options);
-  QRT_REQUIRE((out->alloc == nullptr) == (out->release == nullptr), Code::invalid_argument, 23,
-              "one of alloc and release is set, the other is not");
-  if (out->mode > QRT_MODE_DENSE) {
-    return Status(Code::invalid_argument, 14, "the option mode is unknown")
-        .at_most(out->mode, QRT_MODE_DENSE)
-        .next("use QRT_MODE_COMPRESSED or QRT_MODE_DENSE");
-  }
-  constexpr const char* kStrategies[] = {"lookup",  "decode", "dot",  "winograd",
-                                         "decode8", "dense8", "dot8", "tables"};
-  bool known = out->strategy == nullptr;
-  for (const char* name : kStrategies) known = known || std::strcmp(out->strategy, name) == 0;
-  if (!known) {
-    return Status(Code::invalid_argument, 11, "the option strategy names no strategy")
-        .next("use one of those in qrt.h, or leave it NULL");
-  }
-  return {};
+  return check_values(*out);
 }
 
 uint64_t limit_of(const qrt_options& o) {

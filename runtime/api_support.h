@@ -3,6 +3,8 @@
 #ifndef QRT_RUNTIME_API_SUPPORT_H_
 #define QRT_RUNTIME_API_SUPPORT_H_
 
+#include <cstddef>
+
 #include "qrt.h"
 #include "runtime/base/status.h"
 #include "runtime/memory/budget.h"
@@ -20,6 +22,9 @@ Status null_argument(const char* what);
 
 // The limit's refusal in place of the memory shortage that it looks like inside.
 Status explain(const Status&, const Budget&);
+
+// Options of the first header.
+inline constexpr size_t kFirstOptions = offsetof(qrt_options, user) + sizeof(void*);
 
 // Copies what the caller knows and checks it; NULL gives defaults. Fields that only
 // a newer header has must be zero.

@@ -2,7 +2,7 @@
  *
  * The whole public API. Plain C11, opaque handles, no globals, no init call, no
  * printing. Enums and structs only grow; a struct's first field says how much of
- * it the caller knows.
+ * it the caller knows: programs of older headers keep working.
  *
  *   qrt_model_open_file   maps, verifies and validates a .qrt file   (any thread)
  *   qrt_session_open      chooses kernels, packs, plans all memory   (may fail)
@@ -72,6 +72,12 @@ enum {
   QRT_MODE_DENSE = 1       /* decoded at open into dense f32 layers: the baseline to compare with */
 };
 
+enum {
+  QRT_PREFER_MEMORY = 0, /* weights stay as they are in the file */
+  QRT_PREFER_SPEED = 1   /* layers of integers may keep their weights decoded to int8, where that is
+                            predicted to be faster; results stay the same */
+};
+
 typedef struct qrt_options {
   size_t struct_size;   /* sizeof(qrt_options) */
   uint32_t threads;     /* 0 means 1: concurrency is opt-in */
@@ -87,6 +93,7 @@ typedef struct qrt_options {
   void* (*alloc)(void* user, size_t bytes, size_t align); /* NULL: the C library's */
   void (*release)(void* user, void* p);
   void* user;
+  uint32_t prefer; /* QRT_PREFER_... */
 } qrt_options;
 
 typedef struct qrt_tensor {
@@ -103,8 +110,11 @@ QRT_API const char* qrt_status_name(qrt_status);
 QRT_API const char* qrt_dtype_name(qrt_dtype);
 QRT_API const char* qrt_isa_name(void); /* the highest ISA level of this CPU */
 
-/* Fills *options with defaults for this header's version. */
+/* Fills *options with defaults. The function knows the fields down to `user` alone, which was all
+ * of them once; the macro of its name says how much of the struct this header knows. */
 QRT_API void qrt_options_init(qrt_options* options);
+QRT_API void qrt_options_init_sized(qrt_options* options, size_t struct_size);
+#define qrt_options_init(options) qrt_options_init_sized((options), sizeof(qrt_options))
 
 /* Maps `path` read-only and checks all of it. *out is NULL on failure. */
 QRT_API qrt_status qrt_model_open_file(const char* path, const qrt_options*, qrt_model** out,

@@ -165,7 +165,7 @@ Status Int8Op::prepare(const Node& node, PrepareContext& context) {
 }
 
 Status Int8Op::choose(PrepareContext& context) {
-  const bool resident = context.mode == Mode::dense;
+  const bool resident = context.mode == Mode::dense || context.prefer_speed;
   Int8Strategy* const all[] = {
       make_dense8_strategy(context.keep, resident), make_decode8_strategy(context.keep, resident),
       make_dot8_strategy(context.keep), make_tables_strategy(context.keep, context.strategy)};

@@ -42,7 +42,8 @@ class PrepareContext {
   Threads& threads;         // count() tells how many scratch areas run() needs
   kernels::IsaSet isa = 0;  // may be narrower than the CPU: tests and users decide
   Mode mode = Mode::compressed;
-  const char* strategy = nullptr;  // forces a codebook strategy by name; null: by cost
+  bool prefer_speed = false;       // layers of integers may keep panels where that is faster
+  const char* strategy = nullptr;  // forces a strategy by name; null: by cost
   bool use_xnnpack = true;         // false: dense layers on our plain code (tests compare both)
   Span<const ConstTensorView> in;  // shapes for this session's batch; data only where constant
   Span<const TensorView> out;      // shapes as the model declares them; data null

@@ -175,6 +175,7 @@ Status Session::prepare_step(size_t n, const SessionOptions& options) {
   PrepareContext context(model_, keep_, threads_);
   context.isa = isa_;
   context.mode = options.mode;
+  context.prefer_speed = options.prefer_speed;
   context.strategy = options.strategy;
   context.in = step.in;
   context.out = step.out;

@@ -21,6 +21,7 @@ namespace qrt {
 struct SessionOptions {
   uint32_t threads = 1, batch = 1;
   Mode mode = Mode::compressed;
+  bool prefer_speed = false;       // layers of integers may keep their weights decoded
   const char* isa = nullptr;       // null: QRT_ISA of the environment, else all the CPU has
   const char* strategy = nullptr;  // null: by cost
 };

@@ -39,6 +39,8 @@ void add_engine_options(CLI::App& app, EngineOptions& o) {
   app.add_option("--isa", o.isa, "Cap for libqrt's kernels: scalar, avx2, avx512, neon, ...");
   app.add_option("--mode", o.mode, "compressed: weights from the file; dense: decoded to f32")
       ->check(CLI::IsMember({"compressed", "dense"}));
+  app.add_option("--prefer", o.prefer, "speed: layers of integers may keep decoded weights")
+      ->check(CLI::IsMember({"memory", "speed"}));
   app.add_option("--strategy", o.strategy, "Force a strategy of qrt.h where possible");
 }
 
@@ -71,6 +73,7 @@ Session::Session(const Model& model, const EngineOptions& o) : path_(model.path(
   options.threads = o.threads;
   options.batch = o.batch;
   options.mode = o.mode == "dense" ? QRT_MODE_DENSE : QRT_MODE_COMPRESSED;
+  options.prefer = o.prefer == "speed" ? QRT_PREFER_SPEED : QRT_PREFER_MEMORY;
   options.isa = o.isa.empty() ? nullptr : o.isa.c_str();
   options.strategy = o.strategy.empty() ? nullptr : o.strategy.c_str();
   qrt_error e = make_error();

@@ -93,6 +93,16 @@ TEST_CASE("struct sizes") {
   CHECK(std::string(error.id) == "QRT-E0021");
   CHECK(testing::open_model(file, error, &options) == nullptr);
 
+  // Programs of the first header know nothing behind `user`; what stands there is not looked at.
+  Options first;
+  (qrt_options_init)(&first);
+  CHECK(first.struct_size == offsetof(qrt_options, user) + sizeof(void*));
+  first.prefer = 99;
+  CHECK(testing::open_session(m, error, &first) != nullptr);
+  first.struct_size -= 1;
+  CHECK(testing::open_session(m, error, &first) == nullptr);
+
+  options = Options();
   struct Newer {
     qrt_options known;
     uint64_t unknown;
@@ -109,6 +119,18 @@ TEST_CASE("struct sizes") {
   CHECK(qrt_session_op(s.get(), 0, &op, &error) == QRT_INVALID_ARGUMENT);
   qrt_memory_info memory = {};
   CHECK(qrt_session_memory(s.get(), &memory, &error) == QRT_INVALID_ARGUMENT);
+  // Older headers get what they know, newer ones keep what this library does not.
+  memory.struct_size = sizeof memory - sizeof(uint64_t);
+  CHECK(qrt_session_memory(s.get(), &memory, &error) == QRT_INVALID_ARGUMENT);
+  struct {
+    qrt_memory_info known;
+    uint64_t unknown;
+  } more = {{}, 7};
+  more.known.struct_size = sizeof more;
+  CHECK(qrt_session_memory(s.get(), &more.known, &error) == QRT_OK);
+  CHECK(more.known.file_bytes == file.size());
+  CHECK(more.known.struct_size == sizeof more);
+  CHECK(more.unknown == 7);
   // An error whose size is unknown is left alone.
   qrt_error small = {};
   small.struct_size = 8;
@@ -126,6 +148,9 @@ TEST_CASE("options that name nothing") {
     CHECK(error.status == QRT_INVALID_ARGUMENT);
   };
   Options options;
+  options.prefer = 2;
+  refuse(options, "QRT-E0018");
+  options = Options();
   options.isa = "sse9";
   refuse(options, "QRT-E0010");
   CHECK(std::strstr(error.message, "avx512vnni") != nullptr);

@@ -50,6 +50,7 @@ TEST_CASE("integers: every level, mode, strategy and number of threads gives the
         options.isa = isa, options.strategy = *strategy ? strategy : nullptr;
         options.threads = threads;
         options.mode = threads == 2 ? QRT_MODE_DENSE : QRT_MODE_COMPRESSED;
+        options.prefer = threads == 3 ? QRT_PREFER_SPEED : QRT_PREFER_MEMORY;
         CHECK(logits_of(model, options) == want);
       }
   options = testing::Options();
@@ -57,6 +58,23 @@ TEST_CASE("integers: every level, mode, strategy and number of threads gives the
   const std::vector<float> three = logits_of(model, options);
   REQUIRE(three.size() == 3 * want.size());
   CHECK(std::vector<float>(three.begin(), three.begin() + 7) == want);
+}
+
+TEST_CASE("integers: weights are kept decoded only where speed is preferred") {
+  const std::vector<uint8_t> file = testing::integer_model().b.finish();
+  testing::Error error;
+  const testing::ModelHandle model = testing::open_model(file, error);
+  const auto kept = [&](uint32_t prefer) {
+    testing::Options options;
+    options.prefer = prefer;
+    const testing::SessionHandle session = testing::open_session(model, error, &options);
+    qrt_memory_info info{};
+    info.struct_size = sizeof info;
+    qrt_session_memory(session.get(), &info, &error);
+    return info.weight_bytes;
+  };
+  CHECK(kept(QRT_PREFER_MEMORY) == 0);
+  CHECK(kept(QRT_PREFER_SPEED) >= 40 * 360);
 }
 
 TEST_CASE("integers: memory that fails at any request is reported and given back") {
