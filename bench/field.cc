@@ -94,7 +94,8 @@ void Field::add_ours(const std::string& level, kernels::IsaSet isa) {
   if (is_main && level != "avx512vnni")  // f32 kits need no VNNI
     add_coded(level, isa, {Coding::Kind::f32, dim, 256},
               {{"decode"}, {"lookup"}, {"dot"}, {"winograd"}});
-  add_coded(level, isa, {Coding::Kind::exact, 0, 0}, {{"dense8"}, {"dense8", true}});
+  add_coded(level, isa, {Coding::Kind::exact, 0, 0},
+            {{"dense8"}, {"dense8", true}, {"dot8"}, {"depthwise"}});
   for (const uint32_t count : {16u, 64u, 256u}) {
     if (!is_main && count != 256) continue;
     add_coded(level, isa, {Coding::Kind::exact, dim, count},

@@ -49,7 +49,8 @@ struct Way {
 // Null where the strategy cannot compute the layer, or where the library is not built in or
 // refuses. One thread.
 LayerPtr make_ours(const LayerShape&, const Coding&, const Way&, kernels::IsaSet);
-LayerPtr make_xnnpack(const LayerShape&);  // f32
+LayerPtr make_xnnpack(const LayerShape&);     // f32
+LayerPtr make_xnnpack_s8(const LayerShape&);  // s8 x s8 with a scale per output
 
 // What oneDNN can compute the layer with, its own favourite of a primitive first: f32 and
 // u8 activations x s8 weights with u8 outputs. Names say the primitive and the implementation.
