@@ -8,43 +8,29 @@ namespace {
 // one term: 1x1 layers of 64 and 1024 inputs (output, step), panels made and kept (weight, code,
 // four), 3x3 and 1x1 (gather), classifiers (dot). The reference likewise; NEON was not measured on
 // hardware: instruction counts times 0.5 ns; they rank only.
-struct Constants {
+struct Row {
   const Kit* kit;
-  float step;    // kStep inputs of a full register tile
-  float output;  // one sum finished and stored
-  float gather;  // one byte of one row
-  float weight;  // one byte laid out in a panel
-  float code;    // one code decoded into a panel,
-  float four;    //   and each four of its weights
-  float entry;   // four values of an entry rounded
-  float dot;     // one product of a row against the file's bytes,
-  float single;  //   and one sum of these finished
+  CostConstants constants;
 };
 
-constexpr Constants kConstants[] = {
+constexpr Row kRows[] = {
 #if QRT_BUILT_x86_avx512vnni
-    {&int8_avx512vnni, 8.0f, 0.12f, 0.035f, 0.058f, 0.2f, 0.15f, 0.3f, 0.0157f, 2.0f},
+    {&int8_avx512vnni, {8.0f, 0.12f, 0.035f, 0.058f, 0.2f, 0.15f, 0.3f, 0.0157f, 2.0f}},
 #endif
 #if QRT_BUILT_x86_avx512
-    {&int8_avx512, 11.3f, 0.14f, 0.035f, 0.07f, 0.2f, 0.22f, 0.3f, 0.02f, 2.0f},
+    {&int8_avx512, {11.3f, 0.14f, 0.035f, 0.07f, 0.2f, 0.22f, 0.3f, 0.02f, 2.0f}},
 #endif
 #if QRT_BUILT_x86_avx2
-    {&int8_avx2, 3.16f, 0.25f, 0.035f, 0.055f, 0.25f, 0.2f, 0.5f, 0.027f, 3.0f},
+    {&int8_avx2, {3.16f, 0.25f, 0.035f, 0.055f, 0.25f, 0.2f, 0.5f, 0.027f, 3.0f}},
 #endif
 #if QRT_BUILT_arm_neondot
-    {&int8_neondot, 10.0f, 0.3f, 0.1f, 0.3f, 1.5f, 1.0f, 2.0f, 0.1f, 5.0f},
+    {&int8_neondot, {10.0f, 0.3f, 0.1f, 0.3f, 1.5f, 1.0f, 2.0f, 0.1f, 5.0f}},
 #endif
 #if QRT_BUILT_arm_neon
-    {&int8_neon, 16.0f, 0.3f, 0.1f, 0.3f, 1.5f, 1.0f, 2.0f, 0.2f, 5.0f},
+    {&int8_neon, {16.0f, 0.3f, 0.1f, 0.3f, 1.5f, 1.0f, 2.0f, 0.2f, 5.0f}},
 #endif
-    {&int8_reference, 55.0f, 2.0f, 0.1f, 0.7f, 60.0f, 25.0f, 8.0f, 0.3f, 5.0f},
+    {&int8_reference, {55.0f, 2.0f, 0.1f, 0.7f, 60.0f, 25.0f, 8.0f, 0.3f, 5.0f}},
 };
-
-const Constants& constants_of(const Kit* kit) {
-  for (const Constants& c : kConstants)
-    if (c.kit == kit) return c;
-  return kConstants[sizeof kConstants / sizeof kConstants[0] - 1];
-}
 
 float up(size_t x, size_t by) {
   return static_cast<float>((x + by - 1) / by);
@@ -55,7 +41,7 @@ float of(size_t x) {
 }
 
 // The products, and what becomes of their sums. A tile of few rows still loads all of the panel.
-float multiply_ns(const CostShape& s, const Kernel<const Kit>& row, const Constants& c) {
+float multiply_ns(const CostShape& s, const Kernel<const Kit>& row, const CostConstants& c) {
   const float height = of(s.rows) / of(row.tile.m), tiles = height < 0.3f ? 0.3f : height;
   return tiles * up(s.outputs, row.tile.n) * up(s.inputs, kStep) * c.step +
          of(s.rows) * of(s.outputs) * c.output +
@@ -69,24 +55,27 @@ float columns(const CostShape& s, const Kernel<const Kit>& row) {
 
 }  // namespace
 
-float resident_cost_ns(const CostShape& s, const Kernel<const Kit>& row) {
-  return of(s.groups) * multiply_ns(s, row, constants_of(row.run));
+const CostConstants& cost_constants(const Kit* kit) {
+  for (const Row& row : kRows)
+    if (row.kit == kit) return row.constants;
+  return kRows[sizeof kRows / sizeof kRows[0] - 1].constants;
 }
 
-float dense_cost_ns(const CostShape& s, const Kernel<const Kit>& row) {
-  const Constants& c = constants_of(row.run);
+float resident_cost_ns(const CostShape& s, const Kernel<const Kit>& row, const CostConstants& c) {
+  return of(s.groups) * multiply_ns(s, row, c);
+}
+
+float dense_cost_ns(const CostShape& s, const Kernel<const Kit>& row, const CostConstants& c) {
   return of(s.groups) * (multiply_ns(s, row, c) + columns(s, row) * of(s.inputs) * c.weight);
 }
 
-float decode_cost_ns(const CostShape& s, const Kernel<const Kit>& row) {
-  const Constants& c = constants_of(row.run);
+float decode_cost_ns(const CostShape& s, const Kernel<const Kit>& row, const CostConstants& c) {
   const float codes = of(s.blocks) * columns(s, row) * of(s.books);
   return of(s.groups) * (multiply_ns(s, row, c) + codes * (c.code + up(s.dim, 4) * c.four)) +
          of(s.entries) * up(s.dim, 4) * c.entry;
 }
 
-float dot_cost_ns(const CostShape& s, const Kernel<const Kit>& row) {
-  const Constants& c = constants_of(row.run);
+float dot_cost_ns(const CostShape& s, const Kernel<const Kit>& row, const CostConstants& c) {
   return of(s.groups) * of(s.rows) * of(s.outputs) * (of(s.inputs) * c.dot + c.single);
 }
 

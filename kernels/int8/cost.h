@@ -17,14 +17,43 @@ struct CostShape {
   uint32_t books, dim;
 };
 
+// Nanoseconds of the parts that a prediction is made of. A prediction is linear in them:
+// bench/calibrate solves for those of a machine.
+struct CostConstants {
+  float step;    // kStep inputs of a full register tile
+  float output;  // one sum finished and stored
+  float gather;  // one byte of one row
+  float weight;  // one byte laid out in a panel
+  float code;    // one code decoded into a panel,
+  float four;    //   and each four of its weights
+  float entry;   // four values of an entry rounded
+  float dot;     // one product of a row against the file's bytes,
+  float single;  //   and one sum of these finished
+};
+const CostConstants& cost_constants(const Kit*);  // as they ship, cost.cc
+
 // Panels that are kept.
-float resident_cost_ns(const CostShape&, const Kernel<const Kit>&);
+float resident_cost_ns(const CostShape&, const Kernel<const Kit>&, const CostConstants&);
 // Panels made of rows of i8 just in time.
-float dense_cost_ns(const CostShape&, const Kernel<const Kit>&);
+float dense_cost_ns(const CostShape&, const Kernel<const Kit>&, const CostConstants&);
 // Panels decoded just in time.
-float decode_cost_ns(const CostShape&, const Kernel<const Kit>&);
+float decode_cost_ns(const CostShape&, const Kernel<const Kit>&, const CostConstants&);
 // One row after the other against the weights as they lie in the file.
-float dot_cost_ns(const CostShape&, const Kernel<const Kit>&);
+float dot_cost_ns(const CostShape&, const Kernel<const Kit>&, const CostConstants&);
+
+// With the constants that ship.
+inline float resident_cost_ns(const CostShape& s, const Kernel<const Kit>& row) {
+  return resident_cost_ns(s, row, cost_constants(row.run));
+}
+inline float dense_cost_ns(const CostShape& s, const Kernel<const Kit>& row) {
+  return dense_cost_ns(s, row, cost_constants(row.run));
+}
+inline float decode_cost_ns(const CostShape& s, const Kernel<const Kit>& row) {
+  return decode_cost_ns(s, row, cost_constants(row.run));
+}
+inline float dot_cost_ns(const CostShape& s, const Kernel<const Kit>& row) {
+  return dot_cost_ns(s, row, cost_constants(row.run));
+}
 
 }  // namespace qrt::kernels::int8
 
