@@ -68,6 +68,16 @@ IsaSet detect_isa() {
   return have;
 }
 
+const char* cpu_name() {
+#if defined(QRT_HAVE_CPUINFO)
+  if (cpuinfo_initialize() && cpuinfo_get_packages_count() > 0) {
+    const char* name = cpuinfo_get_package(0)->name;
+    if (name[0] != 0 && std::strchr(name, '\n') == nullptr) return name;
+  }
+#endif
+  return "unknown";
+}
+
 bool isa_level(const char* name, IsaSet* out) {
   for (const Level& level : kLevels)
     if (std::strcmp(level.name, name) == 0) return *out = level.set, true;

@@ -24,6 +24,9 @@ constexpr bool includes(IsaSet have, IsaSet need) {
   return (have & need) == need;
 }
 
+// The processor's name as it gives it, or "unknown". One line; lives for ever.
+const char* cpu_name();
+
 // Levels as users name them: scalar, avx2, avx512,
 // avx512vnni, neon, neondot, i8mm. A level includes those before it on its
 // architecture. Returns false for a name that is none of these.

@@ -258,6 +258,7 @@ qrt_status qrt_session_open(const qrt_model* m, const qrt_options* options, qrt_
   so.batch = o.batch;
   so.mode = o.mode == QRT_MODE_DENSE ? Mode::dense : Mode::compressed;
   so.prefer_speed = o.prefer == QRT_PREFER_SPEED;
+  so.tune = o.tune;
   so.isa = o.isa;
   so.strategy = o.strategy;
   s = handle->session.open(so);
@@ -274,6 +275,10 @@ qrt_status qrt_session_open(const qrt_model* m, const qrt_options* options, qrt_
 
 void qrt_session_close(qrt_session* h) {
   if (h != nullptr) destroy(h);
+}
+
+const char* qrt_session_note(const qrt_session* h) {
+  return h == nullptr ? "" : h->session.note();
 }
 
 qrt_status qrt_session_input(qrt_session* h, uint32_t index, qrt_tensor* out, qrt_error* error) {

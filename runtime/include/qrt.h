@@ -93,7 +93,10 @@ typedef struct qrt_options {
   void* (*alloc)(void* user, size_t bytes, size_t align); /* NULL: the C library's */
   void (*release)(void* user, void* p);
   void* user;
-  uint32_t prefer; /* QRT_PREFER_... */
+  uint32_t prefer;  /* QRT_PREFER_... */
+  const char* tune; /* measures the ways to compute each layer of integers while the session opens,
+                       keeps the fastest and remembers it in this file; results stay the same.
+                       NULL: QRT_TUNE of the environment, else nothing is measured */
 } qrt_options;
 
 typedef struct qrt_tensor {
@@ -139,6 +142,9 @@ QRT_API const char* qrt_model_label(const qrt_model*, uint32_t index); /* NULL w
 QRT_API qrt_status qrt_session_open(const qrt_model*, const qrt_options*, qrt_session** out,
                                     qrt_error*);
 QRT_API void qrt_session_close(qrt_session*); /* NULL is fine */
+/* What was put aside while the session opened, as a sentence: a tune file of another machine or a
+ * damaged one. "" as a rule. */
+QRT_API const char* qrt_session_note(const qrt_session*);
 
 /* The session's own buffers: write inputs before a run, read outputs after it.
  * They stay where they are until the session is closed. */

@@ -44,6 +44,7 @@ class Options {
   Options& batch(uint32_t n) { return raw_.batch = n, *this; }
   Options& mode(uint32_t m) { return raw_.mode = m, *this; }
   Options& prefer(uint32_t p) { return raw_.prefer = p, *this; }
+  Options& tune(const char* path) { return raw_.tune = path, *this; }
   Options& isa(const char* name) { return raw_.isa = name, *this; }
   Options& strategy(const char* name) { return raw_.strategy = name, *this; }
   Options& max_bytes(uint64_t n) { return raw_.max_bytes = n, *this; }

@@ -15,6 +15,7 @@ class ChoiceText {
   void cost(const char* name, float ns) {
     note(used_ ? ", %s %.1f us" : "%s %.1f us", name, static_cast<double>(ns) / 1000);
   }
+  void tuned(const char* name) { note(" (%s measured)", name, 0); }
   void forced(const char* name) { note(" (%s forced)", name, 0); }
   void cannot(const char* name) { note(" (%s cannot compute this layer)", name, 0); }
 
@@ -34,7 +35,7 @@ class ChoiceText {
 // the layer for one thread: results must not depend on how many there are.
 template <class Strategy, class Layer, size_t N>
 Strategy* choose_strategy(Strategy* const (&all)[N], const Layer& alone, const char* wanted,
-                          ChoiceText* text) {
+                          ChoiceText* text, bool measured = false) {
   Strategy *best = nullptr, *forced = nullptr;
   float best_ns = 0;
   for (Strategy* s : all) {
@@ -44,7 +45,8 @@ Strategy* choose_strategy(Strategy* const (&all)[N], const Layer& alone, const c
     if (wanted && std::strcmp(wanted, s->name()) == 0) forced = s;
     if (best == nullptr || ns < best_ns) best = s, best_ns = ns;
   }
-  if (forced) text->forced(forced->name());
+  if (forced && measured) text->tuned(forced->name());
+  if (forced && !measured) text->forced(forced->name());
   if (wanted && !forced) text->cannot(wanted);
   return forced ? forced : best;
 }

@@ -4,9 +4,11 @@
 #include <cstring>
 #include <limits>
 
+#include "kernels/tables/tables.h"
 #include "runtime/base/checked.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/quantized.h"
+#include "runtime/session/tune.h"
 #include "schema/layout.h"
 
 namespace qrt {
@@ -164,16 +166,37 @@ Status Int8Op::prepare(const Node& node, PrepareContext& context) {
   return choose(context);
 }
 
+// What was measured of this layer, now or earlier: of the strategies and of every way of tables.
+const char* Int8Op::tuned(PrepareContext& context, bool resident) const {
+  if (context.tuner == nullptr || context.strategy != nullptr) return nullptr;
+  const TuneKey key{context.model.checksum,  layer_.rows, context.op, layer_.isa,
+                    context.threads.count(), resident};
+  if (const char* known = context.tuner->find(key)) return known;
+  constexpr size_t kWays = sizeof kernels::tables::kWays / sizeof kernels::tables::kWays[0];
+  Arena work(context.keep.allocator());
+  Int8Strategy* all[3 + kWays] = {make_dense8_strategy(work, resident),
+                                  make_decode8_strategy(work, resident), make_dot8_strategy(work)};
+  for (size_t i = 0; i < kWays; ++i)
+    all[3 + i] = make_tables_strategy(work, kernels::tables::kWays[i].name);
+  for (const Int8Strategy* s : all)
+    if (s == nullptr) return nullptr;
+  const char* name = fastest_strategy({all, 3 + kWays}, layer_, context);
+  if (name != nullptr) context.tuner->put(key, name);
+  return context.tuner->find(key);
+}
+
 Status Int8Op::choose(PrepareContext& context) {
   const bool resident = context.mode == Mode::dense || context.prefer_speed;
+  const char* measured = tuned(context, resident);
+  const char* wanted = measured != nullptr ? measured : context.strategy;
   Int8Strategy* const all[] = {
       make_dense8_strategy(context.keep, resident), make_decode8_strategy(context.keep, resident),
-      make_dot8_strategy(context.keep), make_tables_strategy(context.keep, context.strategy)};
+      make_dot8_strategy(context.keep), make_tables_strategy(context.keep, wanted)};
   for (const Int8Strategy* s : all)
     QRT_REQUIRE(s != nullptr, Code::out_of_memory, 334, "out of memory");
   Int8Layer alone = layer_;
   alone.threads = 1;
-  strategy_ = choose_strategy(all, alone, context.strategy, &choice_);
+  strategy_ = choose_strategy(all, alone, wanted, &choice_, measured != nullptr);
   if (strategy_ == nullptr)
     return Status(Code::unsupported, 339, "this build has no kernel for the layer's numerics")
         .next("use a newer libqrt, or convert the layer with exact numerics");

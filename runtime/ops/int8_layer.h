@@ -86,6 +86,10 @@ Int8Strategy* make_decode8_strategy(Arena& keep, bool resident);
 Int8Strategy* make_dot8_strategy(Arena& keep);
 Int8Strategy* make_tables_strategy(Arena& keep, const char* wanted);  // "tables", or a way's name
 
+// The name of the one of `all` whose runs were shortest, or null.
+const char* fastest_strategy(Span<Int8Strategy* const> all, const Int8Layer&,
+                             const PrepareContext&);
+
 class Int8Op final : public Op {
  public:
   Status prepare(const Node&, PrepareContext&) override;
@@ -95,6 +99,7 @@ class Int8Op final : public Op {
 
  private:
   Status choose(PrepareContext&);
+  const char* tuned(PrepareContext&, bool resident) const;
   Int8Layer layer_;
   Int8Strategy* strategy_ = nullptr;
   ChoiceText choice_;

@@ -20,6 +20,8 @@
 
 namespace qrt {
 
+class Tuner;
+
 using ScratchSlot = uint32_t;
 
 // Kernels may read, never write, this many bytes past the end of any tensor: the
@@ -44,6 +46,8 @@ class PrepareContext {
   Mode mode = Mode::compressed;
   bool prefer_speed = false;       // layers of integers may keep panels where that is faster
   const char* strategy = nullptr;  // forces a strategy by name; null: by cost
+  Tuner* tuner = nullptr;          // null: nothing is measured
+  uint32_t op = 0;                 // which of the model's this is, for the tuner
   bool use_xnnpack = true;         // false: dense layers on our plain code (tests compare both)
   Span<const ConstTensorView> in;  // shapes for this session's batch; data only where constant
   Span<const TensorView> out;      // shapes as the model declares them; data null

@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "runtime/model/validate.h"
+#include "runtime/session/tune.h"
 #include "runtime/tensor/half.h"
 #include "schema/layout.h"
 
@@ -99,11 +100,23 @@ Status Session::open(const SessionOptions& options) {
   const Span<Step> steps = keep_.array<Step>(n);
   if (steps.data() == nullptr) return out_of_memory();
   steps_ = steps;
-  for (size_t i = 0; i < n; ++i)
-    QRT_TRY(prepare_step(i, options).at(Where::op, static_cast<int64_t>(i)));
+  QRT_TRY(prepare_all(options));
   share_storage();
   QRT_TRY(plan());
   return bind();
+}
+
+Status Session::prepare_all(const SessionOptions& options) {
+  const char* file = options.tune != nullptr ? options.tune : std::getenv("QRT_TUNE");
+  Tuner tuner(keep_.allocator());
+  const bool tunes = file != nullptr && file[0] != 0;
+  if (tunes) tuner.open(file);
+  for (size_t i = 0; i < steps_.size(); ++i)
+    QRT_TRY(
+        prepare_step(i, options, tunes ? &tuner : nullptr).at(Where::op, static_cast<int64_t>(i)));
+  if (tunes) tuner.save();
+  note_ = tuner.note();
+  return {};
 }
 
 Status Session::choose_isa(const char* name) {
@@ -156,7 +169,7 @@ Status Session::set_batch(uint32_t batch) {
   return {};
 }
 
-Status Session::prepare_step(size_t n, const SessionOptions& options) {
+Status Session::prepare_step(size_t n, const SessionOptions& options, Tuner* tuner) {
   Step& step = steps_[n];
   const Node& node = model_.nodes[n];
   step.node = &node;
@@ -177,6 +190,8 @@ Status Session::prepare_step(size_t n, const SessionOptions& options) {
   context.mode = options.mode;
   context.prefer_speed = options.prefer_speed;
   context.strategy = options.strategy;
+  context.tuner = tuner;
+  context.op = static_cast<uint32_t>(n);
   context.in = step.in;
   context.out = step.out;
   QRT_TRY(step.op->prepare(node, context));

@@ -24,6 +24,7 @@ struct SessionOptions {
   bool prefer_speed = false;       // layers of integers may keep their weights decoded
   const char* isa = nullptr;       // null: QRT_ISA of the environment, else all the CPU has
   const char* strategy = nullptr;  // null: by cost
+  const char* tune = nullptr;      // a file; null: QRT_TUNE of the environment, else none
 };
 
 class Session {
@@ -62,13 +63,15 @@ class Session {
   size_t weight_bytes() const { return weight_bytes_; }
   size_t arena_bytes() const { return activations_.bytes(); }
   size_t keep_bytes() const { return keep_.bytes(); }
+  const char* note() const { return note_; }  // what was put aside while opening, or ""
   uint32_t batch() const { return batch_; }
   uint32_t threads() const { return threads_.count(); }
 
  private:
   Status choose_isa(const char* name);
   Status set_batch(uint32_t batch);
-  Status prepare_step(size_t n, const SessionOptions&);
+  Status prepare_all(const SessionOptions&);
+  Status prepare_step(size_t n, const SessionOptions&, Tuner*);
   void share_storage();
   void find_lifetimes(Span<Lifetime> lives) const;
   Status plan();
@@ -84,6 +87,7 @@ class Session {
   Span<uint32_t> storage_;    // per tensor: the tensor whose bytes it uses, itself as a rule
   Span<Step> steps_;
   size_t weight_bytes_ = 0;
+  const char* note_ = "";
 };
 
 uint64_t stored_bytes(const Weights&);  // in the file: entries, codes, scales

@@ -41,6 +41,7 @@ void add_engine_options(CLI::App& app, EngineOptions& o) {
       ->check(CLI::IsMember({"compressed", "dense"}));
   app.add_option("--prefer", o.prefer, "speed: layers of integers may keep decoded weights")
       ->check(CLI::IsMember({"memory", "speed"}));
+  app.add_option("--tune", o.tune, "Measure layers of integers once and remember it in this file");
   app.add_option("--strategy", o.strategy, "Force a strategy of qrt.h where possible");
 }
 
@@ -74,12 +75,15 @@ Session::Session(const Model& model, const EngineOptions& o) : path_(model.path(
   options.batch = o.batch;
   options.mode = o.mode == "dense" ? QRT_MODE_DENSE : QRT_MODE_COMPRESSED;
   options.prefer = o.prefer == "speed" ? QRT_PREFER_SPEED : QRT_PREFER_MEMORY;
+  options.tune = o.tune.empty() ? nullptr : o.tune.c_str();
   options.isa = o.isa.empty() ? nullptr : o.isa.c_str();
   options.strategy = o.strategy.empty() ? nullptr : o.strategy.c_str();
   qrt_error e = make_error();
   qrt_session* session = nullptr;
   if (qrt_session_open(model.get(), &options, &session, &e) != QRT_OK) refuse(path_, e);
   session_.reset(session);
+  if (*qrt_session_note(session) != 0)
+    std::fprintf(stderr, "note: %s\n", qrt_session_note(session));
   inputs_ = qrt_model_input_count(model.get());
   outputs_ = qrt_model_output_count(model.get());
 }

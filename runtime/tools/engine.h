@@ -18,10 +18,12 @@ namespace qrt::tools {
 
 struct EngineOptions {
   uint32_t threads = 1, batch = 1;
-  std::string isa, strategy, mode = "compressed", prefer = "memory";  // empty: the library's choice
+  std::string isa, strategy, mode = "compressed", prefer = "memory",
+                             tune;  // empty: the library's choice
 };
 
-// Adds --isa, --mode, --prefer and --strategy (not --threads and --batch: bench has lists of them).
+// Adds --isa, --mode, --prefer, --tune and --strategy (not --threads and --batch: bench has lists
+// of them).
 void add_engine_options(CLI::App&, EngineOptions&);
 
 // At most one thread per CPU: waiting threads spin, and beyond that a run takes a hundred times as
