@@ -5,7 +5,7 @@
 // aarch64, 32 registers: tile 4 x 8, 16 q of sums. armv7, 16: tile 2 x 8, 8 q of sums.
 #include <arm_neon.h>
 
-#include "kernels/int8/generic_decode.h"
+#include "kernels/int8/generic_coded_dot.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -59,7 +59,7 @@ struct Neon : NeonBase {
 
 }  // namespace
 
-const Kit int8_neon = {step_bytes<Neon>(), sums<Neon>,     panel<Neon>,  gemm<Neon>,
-                       dot<Neon>,          quantize<Neon>, decode<Neon>, round<Neon>};
+const Kit int8_neon = {step_bytes<Neon>(), sums<Neon>,   panel<Neon>, gemm<Neon>,     dot<Neon>,
+                       quantize<Neon>,     decode<Neon>, round<Neon>, coded_dot<Neon>};
 
 }  // namespace qrt::kernels::int8

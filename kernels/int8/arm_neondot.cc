@@ -3,7 +3,7 @@
 // Tile 8 x 8: 16 q of sums, 2 of weights, 1 of activations. Per step 16 sdot and 10 loads.
 #include <arm_neon.h>
 
-#include "kernels/int8/generic_decode.h"
+#include "kernels/int8/generic_coded_dot.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -32,8 +32,8 @@ struct NeonDot : NeonBase {
 
 }  // namespace
 
-const Kit int8_neondot = {step_bytes<NeonDot>(), sums<NeonDot>, panel<NeonDot>,
-                          gemm<NeonDot>,         dot<NeonDot>,  quantize<NeonDot>,
-                          decode<NeonDot>,       round<NeonDot>};
+const Kit int8_neondot = {step_bytes<NeonDot>(), sums<NeonDot>,  panel<NeonDot>,
+                          gemm<NeonDot>,         dot<NeonDot>,   quantize<NeonDot>,
+                          decode<NeonDot>,       round<NeonDot>, coded_dot<NeonDot>};
 
 }  // namespace qrt::kernels::int8

@@ -8,7 +8,7 @@
 //   X set_x(p)               4 activations at any address, for every lane
 //   W load_w                 from a panel
 //   Raw, Four quads turn     bytes of weights: see generic_decode.h
-//   put_w(to, raw)           4 weights of kLanes outputs to kWBytes of a panel
+//   widen_w(raw)             W of 4 weights of kLanes outputs; put_w(to, raw): to a panel
 //   Int set1_i load_i store_i add_i sub_i mul_i widen_u8(p)
 //   F to_float set1 load store add mul min max   min, max give b if a is a NaN
 //   store_u8(p, f, zero)     zero + f rounded to nearest even, kLanes bytes
@@ -220,6 +220,29 @@ void gemm(const GemmArgs& all) {
 
 // ---- one row ----------------------------------------------------------------------
 
+// Row `row` of outputs n0 ... n0 + live - 1 <= kLanes from their sums, staged: vectors may reach
+// beyond the outputs.
+template <class V>
+inline void finish_row(const Finish& from, size_t row, size_t n0, size_t live, const int32_t* sum,
+                       uint8_t* to8, float* to32) {
+  constexpr size_t L = V::kLanes;
+  float scale[L] = {}, bias[L] = {}, y32[L];
+  uint8_t add[L] = {}, y8[L];
+  Finish f = from;
+  const size_t bytes = live * sizeof(float);
+  if (f.scale) std::memcpy(scale, f.scale + n0, bytes), f.scale = scale;
+  if (f.bias) std::memcpy(bias, f.bias + n0, bytes), f.bias = bias;
+  if (f.residual) {
+    std::memcpy(add, f.residual + row * f.residual_stride + n0, live);
+    f.residual = add;
+  }
+  const typename V::F t = finished<V>(f, V::load_i(sum));
+  if (to8)
+    V::store_u8(y8, t, V::set1_i(f.zero)), std::memcpy(to8 + n0, y8, live);
+  else
+    V::store(y32, t), std::memcpy(to32 + n0, y32, bytes);
+}
+
 // Four outputs at a time hide the latency of the sums; the last inputs go through copies.
 template <class V>
 void dot(const DotArgs& a) {
@@ -248,19 +271,8 @@ void dot(const DotArgs& a) {
           sum[i + j] = V::d_total(d[j]) + (V::kOffset - a.x_zero) * a.sums[n0 + i + j];
       }
     }
-    // The finish of a tile of one row, staged: its vectors may reach beyond the outputs.
-    float scale[L] = {}, bias[L] = {}, y32[L];
-    uint8_t add[L] = {}, y8[L];
-    Finish f = a.finish;
-    const size_t bytes = live * sizeof(float);
-    if (f.scale) std::memcpy(scale, f.scale + n0, bytes), f.scale = scale;
-    if (f.bias) std::memcpy(bias, f.bias + n0, bytes), f.bias = bias;
-    if (f.residual) std::memcpy(add, f.residual + n0, live), f.residual = add;
-    const typename V::F t = finished<V>(f, V::load_i(sum));
-    if (a.y8)
-      V::store_u8(y8, t, V::set1_i(f.zero)), std::memcpy(a.y8 + n0, y8, live);
-    else
-      V::store(y32, t), std::memcpy(a.y32 + n0, y32, bytes);
+    for (size_t i = 0; i < live; i += L)
+      finish_row<V>(a.finish, 0, n0 + i, live - i < L ? live - i : L, sum + i, a.y8, a.y32);
   }
 }
 

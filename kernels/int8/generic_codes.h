@@ -57,19 +57,20 @@ template <class V>
 struct Outputs {
   static constexpr size_t N = V::kTileN;
 
+  Outputs() = default;
   Outputs(const Coded& source, size_t first_output, size_t outputs)
-      : s(source), steps(code_steps<V>(source)), first(first_output), live(outputs) {
-    for (size_t i = 0; i < N; ++i) base[i] = i < live ? base_of<V>(s, first + i) : 0;
+      : s(&source), steps(code_steps<V>(source)), first(first_output), live(outputs) {
+    for (size_t i = 0; i < N; ++i) base[i] = i < live ? base_of<V>(source, first + i) : 0;
   }
 
   // Of `count` blocks of one book, a row of N every `stride` rows; outputs beyond the last get any.
   __attribute__((noinline)) void offsets(uint32_t book, size_t block, size_t count,
                                          uint32_t (*at)[N], size_t stride) const {
-    const uint32_t bits = s.bits;
-    const uint8_t* row = s.codes + book * s.book_bytes + block * s.row_bytes;
-    for (; count != 0; --count, row += s.row_bytes, at += stride) {
+    const uint32_t bits = s->bits;
+    const uint8_t* row = s->codes + book * s->book_bytes + block * s->row_bytes;
+    for (; count != 0; --count, row += s->row_bytes, at += stride) {
       const uint8_t* p = row + first * bits / 8;
-      const bool whole = s.codes_end - p >= static_cast<ptrdiff_t>(N * bits / 8 + 16);
+      const bool whole = s->codes_end - p >= static_cast<ptrdiff_t>(N * bits / 8 + 16);
       if (first * bits % 8 != 0 || !whole) {
         one_by_one(row, *at);
       } else {
@@ -79,12 +80,12 @@ struct Outputs {
   }
 
   __attribute__((noinline)) void one_by_one(const uint8_t* row, uint32_t* at) const {
-    const uint32_t entry = static_cast<uint32_t>(s.entry_stride);
+    const uint32_t entry = static_cast<uint32_t>(s->entry_stride);
     for (size_t i = 0; i < N; ++i)
-      at[i] = base[i] + (i < live ? code_of<V>(s, row, first + i) * entry : 0);
+      at[i] = base[i] + (i < live ? code_of<V>(*s, row, first + i) * entry : 0);
   }
 
-  const Coded& s;
+  const Coded* s;
   CodeSteps steps;
   size_t first, live;
   uint32_t base[N];

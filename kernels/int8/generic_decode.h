@@ -1,62 +1,27 @@
-// Coded weights into panels, written once over the primitives of generic.h and these, all of them
-// shuffles of bytes (`at` holds kLanes offsets from p):
-//
-//   Raw quads(p, at)          16 bytes at each of at[0], at[4], ...
-//   Four turn(a, b, c, d)     turns quads of at, at + 1, at + 2, at + 3 into vectors of 4-byte
-//   units Two pairs(p, at)          8 bytes at every offset, as two vectors of 4-byte units Raw
-//   fours(p, at)          4 bytes at every offset lo8 hi8 lo16 hi16(a, b)   the lower or upper
-//   halves of each 16 bytes, interleaved Raw add_raw(a, b)         bytes with saturation
+// Coded weights into panels, written once over the primitives of generic.h and generic_blocks.h.
 #ifndef QRT_KERNELS_INT8_GENERIC_DECODE_H_
 #define QRT_KERNELS_INT8_GENERIC_DECODE_H_
 
+#include "kernels/int8/generic_blocks.h"
 #include "kernels/int8/generic_rows.h"
 
 namespace qrt::kernels::int8 {
 
 // ---- whole blocks of four inputs ----------------------------------------------------
 
-// One block of kLanes outputs; the offsets of book b lie at at + b * kTileN. kDim 0: any length.
-template <class V, uint32_t kDim, bool kAdd>
-inline void put_block(const Coded& s, const int8_t* p, const uint32_t* at, uint8_t* to) {
-  constexpr size_t kStride = step_bytes<V>(), N = V::kTileN;
-  const uint32_t books = kAdd ? s.books : 1;
-  size_t left = kDim ? kDim : s.dim;
-  for (; left >= 16; left -= 16, p += 16, to += 4 * kStride) {
-    typename V::Raw r[4];
-    _Pragma("GCC unroll 4") for (int i = 0; i < 4; ++i) r[i] = V::quads(p, at + i);
-    for (uint32_t b = 1; b < books; ++b)
-      _Pragma("GCC unroll 4") for (int i = 0; i < 4; ++i) r[i] =
-          V::add_raw(r[i], V::quads(p + b * s.book_stride, at + b * N + i));
-    const typename V::Four f = V::turn(r[0], r[1], r[2], r[3]);
-    V::put_w(to, f.a), V::put_w(to + kStride, f.b);
-    V::put_w(to + 2 * kStride, f.c), V::put_w(to + 3 * kStride, f.d);
-  }
-  if (left >= 8) {
-    typename V::Two f = V::pairs(p, at);
-    for (uint32_t b = 1; b < books; ++b) {
-      const typename V::Two g = V::pairs(p + b * s.book_stride, at + b * N);
-      f = {V::add_raw(f.a, g.a), V::add_raw(f.b, g.b)};
-    }
-    V::put_w(to, f.a), V::put_w(to + kStride, f.b);
-    left -= 8, p += 8, to += 2 * kStride;
-  }
-  if (left != 0) {
-    typename V::Raw f = V::fours(p, at);
-    for (uint32_t b = 1; b < books; ++b)
-      f = V::add_raw(f, V::fours(p + b * s.book_stride, at + b * N));
-    V::put_w(to, f);
-  }
-}
-
 template <class V, uint32_t kDim, bool kAdd>
 __attribute__((noinline)) void put_blocks(const Coded& s, const uint32_t* at, size_t count,
                                           uint8_t* to) {
-  const size_t bytes = (kDim ? kDim : s.dim) / kStep * step_bytes<V>();
+  constexpr size_t kStride = step_bytes<V>();
+  const size_t bytes = (kDim ? kDim : s.dim) / kStep * kStride;
   const size_t stride = V::kTileN * (kAdd ? s.books : 1);
   const int8_t* p = s.entries;
   for (; count != 0; --count, at += stride, to += bytes) {
-    put_block<V, kDim, kAdd>(s, p, at, to);
-    put_block<V, kDim, kAdd>(s, p, at + V::kLanes, to + V::kWBytes);
+    each_step<V, kDim, kAdd>(
+        s, p, at, [to](size_t i, typename V::Raw raw) { V::put_w(to + i * kStride, raw); });
+    each_step<V, kDim, kAdd>(s, p, at + V::kLanes, [to](size_t i, typename V::Raw raw) {
+      V::put_w(to + i * kStride + V::kWBytes, raw);
+    });
   }
 }
 
@@ -79,14 +44,20 @@ void decode_blocks(const DecodeArgs& a, const Outputs<V>& outputs, size_t blocks
 
 // ---- the panel ----------------------------------------------------------------------
 
+// Four times 1, as set_x takes it.
+template <class V>
+inline typename V::X ones() {
+  const uint32_t four = 0x01010101u * (1 + V::kOffset);
+  uint8_t bytes[kStep];
+  std::memcpy(bytes, &four, kStep);
+  return V::set_x(bytes);
+}
+
 // Sums of the columns of a whole panel: products with activations of 1.
 template <class V>
 void panel_sums(size_t inputs, int32_t* head) {
   constexpr size_t L = V::kLanes;
-  const uint32_t ones = 0x01010101u * (1 + V::kOffset);
-  uint8_t bytes[kStep];
-  std::memcpy(bytes, &ones, kStep);
-  const typename V::X x = V::set_x(bytes);
+  const typename V::X x = ones<V>();
   typename V::Sum lo = V::zero(), hi = V::zero();
   const uint8_t* w = reinterpret_cast<const uint8_t*>(head + kMaxTileN);
   for (size_t k = 0; k < inputs; k += kStep, w += step_bytes<V>()) {

@@ -118,6 +118,22 @@ struct DotArgs {
   Finish finish;
 };
 
+// A few rows of activations against coded weights, multiplied as they are decoded. The source's
+// order of inputs is that of x (one tap); nothing behind a row is read.
+struct CodedDotArgs {
+  Coded source;
+  size_t first_output, outputs, inputs;
+  size_t rows;  // at most kMaxDotRows
+  const uint8_t* x;
+  size_t x_stride;
+  int32_t x_zero;
+  uint8_t* y8;  // one of y8 and y32 is null
+  float* y32;
+  size_t y_stride;  // elements
+  Finish finish;    // of first_output
+};
+inline constexpr size_t kMaxDotRows = 4;
+
 // q = clamp(rne(x * inverse) + zero, 0, 255); a NaN gives 0.
 struct QuantizeArgs {
   const float* x;
@@ -136,6 +152,7 @@ struct Kit {
   void (*quantize)(const QuantizeArgs&);
   void (*decode)(const DecodeArgs&);
   void (*round)(const RoundArgs&);
+  void (*coded_dot)(const CodedDotArgs&);
 };
 
 // A panel is the sums of its columns, then a step after the other.

@@ -114,6 +114,19 @@ void decode(const DecodeArgs& a) {
               : int8_t{0};
 }
 
+void coded_dot(const CodedDotArgs& a) {
+  for (size_t m = 0; m < a.rows; ++m) {
+    for (size_t n = 0; n < a.outputs; ++n) {
+      int32_t sum = 0;
+      for (size_t k = 0; k < a.inputs; ++k)
+        sum += (int32_t{a.x[m * a.x_stride + k]} - a.x_zero) *
+               weight_of(a.source, a.first_output + n, k);
+      const size_t at = m * a.y_stride + n;
+      store(a.finish, m, n, sum, a.y8 ? a.y8 + at : nullptr, a.y32 ? a.y32 + at : nullptr);
+    }
+  }
+}
+
 void round(const RoundArgs& a) {
   for (size_t i = 0; i < a.count; ++i) {
     float t = a.values[i] * a.inverse;
@@ -125,6 +138,7 @@ void round(const RoundArgs& a) {
 
 }  // namespace
 
-const Kit int8_reference = {kStep * kTileN, sums, panel, gemm, dot, quantize, decode, round};
+const Kit int8_reference = {kStep * kTileN, sums,   panel, gemm,     dot,
+                            quantize,       decode, round, coded_dot};
 
 }  // namespace qrt::kernels::int8

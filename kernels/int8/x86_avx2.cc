@@ -3,7 +3,7 @@
 // Tile 4 x 16: 8 ymm of sums, 4 of weights, 2 of activations, 1 mask = 15 of 16.
 #include <immintrin.h>
 
-#include "kernels/int8/generic_decode.h"
+#include "kernels/int8/generic_coded_dot.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -106,10 +106,13 @@ struct Avx2 {
   static Int total(Sum s) {
     return s;
   }
+  static W widen_w(Raw raw) {
+    return {_mm256_srai_epi16(_mm256_slli_epi16(raw, 8), 8), _mm256_srai_epi16(raw, 8)};
+  }
   static void put_w(uint8_t* to, Raw raw) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
-                        _mm256_srai_epi16(_mm256_slli_epi16(raw, 8), 8));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 32), _mm256_srai_epi16(raw, 8));
+    const W w = widen_w(raw);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), w.even);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 32), w.odd);
   }
 
   static D d_zero() {
@@ -182,7 +185,7 @@ struct Avx2 {
 
 }  // namespace
 
-const Kit int8_avx2 = {step_bytes<Avx2>(), sums<Avx2>,     panel<Avx2>,  gemm<Avx2>,
-                       dot<Avx2>,          quantize<Avx2>, decode<Avx2>, round<Avx2>};
+const Kit int8_avx2 = {step_bytes<Avx2>(), sums<Avx2>,   panel<Avx2>, gemm<Avx2>,     dot<Avx2>,
+                       quantize<Avx2>,     decode<Avx2>, round<Avx2>, coded_dot<Avx2>};
 
 }  // namespace qrt::kernels::int8

@@ -9,7 +9,7 @@
 #endif
 #include <immintrin.h>
 
-#include "kernels/int8/generic_decode.h"
+#include "kernels/int8/generic_coded_dot.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -39,9 +39,13 @@ struct Madd : Avx512 {
     return _mm512_add_epi32(s, _mm512_madd_epi16(x.odd, w.odd));
   }
   static Int total(Sum s) { return s; }
+  static W widen_w(Raw raw) {
+    return {_mm512_srai_epi16(_mm512_slli_epi16(raw, 8), 8), _mm512_srai_epi16(raw, 8)};
+  }
   static void put_w(uint8_t* to, Raw raw) {
-    _mm512_storeu_si512(to, _mm512_srai_epi16(_mm512_slli_epi16(raw, 8), 8));
-    _mm512_storeu_si512(to + 64, _mm512_srai_epi16(raw, 8));
+    const W w = widen_w(raw);
+    _mm512_storeu_si512(to, w.even);
+    _mm512_storeu_si512(to + 64, w.odd);
   }
 
   static D d_zero() { return zero(); }
@@ -57,7 +61,7 @@ struct Madd : Avx512 {
 
 }  // namespace
 
-const Kit int8_avx512 = {step_bytes<Madd>(), sums<Madd>,     panel<Madd>,  gemm<Madd>,
-                         dot<Madd>,          quantize<Madd>, decode<Madd>, round<Madd>};
+const Kit int8_avx512 = {step_bytes<Madd>(), sums<Madd>,   panel<Madd>, gemm<Madd>,     dot<Madd>,
+                         quantize<Madd>,     decode<Madd>, round<Madd>, coded_dot<Madd>};
 
 }  // namespace qrt::kernels::int8

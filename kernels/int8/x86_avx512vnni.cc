@@ -8,7 +8,7 @@
 #endif
 #include <immintrin.h>
 
-#include "kernels/int8/generic_decode.h"
+#include "kernels/int8/generic_coded_dot.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -31,6 +31,7 @@ struct Vnni : Avx512 {
   static W load_w(const uint8_t* p) { return load512(p); }
   static Sum mac(Sum s, X x, W w) { return _mm512_dpbusd_epi32(s, x, w); }
   static Int total(Sum s) { return s; }
+  static W widen_w(Raw raw) { return raw; }
   static void put_w(uint8_t* to, Raw raw) { _mm512_storeu_si512(to, raw); }
 
   static D d_zero() { return zero(); }
@@ -42,7 +43,8 @@ struct Vnni : Avx512 {
 
 }  // namespace
 
-const Kit int8_avx512vnni = {step_bytes<Vnni>(), sums<Vnni>,     panel<Vnni>,  gemm<Vnni>,
-                             dot<Vnni>,          quantize<Vnni>, decode<Vnni>, round<Vnni>};
+const Kit int8_avx512vnni = {step_bytes<Vnni>(), sums<Vnni>,  panel<Vnni>,
+                             gemm<Vnni>,         dot<Vnni>,   quantize<Vnni>,
+                             decode<Vnni>,       round<Vnni>, coded_dot<Vnni>};
 
 }  // namespace qrt::kernels::int8

@@ -105,6 +105,69 @@ TEST_CASE("int8: decode: windows come out tap by tap") {
   check_all(cases);
 }
 
+// Wrong elements of coded_dot with scale, bias and residual, as u8 and as f32, on memory that ends
+// with the last byte of x.
+size_t wrong_dots(const Row& row, const CodedCase& c, const CodedData& data, size_t rows, int zero,
+                  size_t first) {
+  const size_t count = c.outputs - first;
+  GuardedBuffer<uint8_t> x(rows * c.inputs), y8(rows * count), residual(rows * count);
+  GuardedBuffer<float> y32(rows * count), scale(count), bias(count);
+  Int8Random random(c.inputs + rows);
+  for (uint8_t& v : x) v = static_cast<uint8_t>(random.between(0, 255));
+  for (uint8_t& v : residual) v = static_cast<uint8_t>(random.between(0, 255));
+  for (float& v : scale) v = 1e-4f + random.real(1e-3f);
+  for (float& v : bias) v = random.real(20);
+  Finish f{};
+  f.scale = scale.data(), f.bias = bias.data(), f.residual = residual.data();
+  f.residual_stride = count, f.residual_scale = 0.5f, f.residual_zero = 100;
+  f.min = -20, f.max = 235, f.zero = 20;
+  CodedDotArgs a{data.source(), first, count,     c.inputs, rows,  x.data(),
+                 c.inputs,      zero,  y8.data(), nullptr,  count, f};
+  row.run->coded_dot(a);
+  a.y8 = nullptr, a.y32 = y32.data();
+  row.run->coded_dot(a);
+  size_t wrong = 0;
+  for (size_t m = 0; m < rows; ++m) {
+    for (size_t n = 0; n < count; ++n) {
+      int64_t sum = 0;
+      for (size_t k = 0; k < c.inputs; ++k)
+        sum += (int64_t{x[m * c.inputs + k]} - zero) * data.weight(first + n, k);
+      volatile float t = static_cast<float>(sum);  // no operation may be fused
+      t = t * scale[n];
+      t = t + bias[n];
+      volatile float r = static_cast<float>(residual[m * count + n] - 100);
+      r = r * 0.5f;
+      const float want = std::min(235.0f, std::max(-20.0f, t + r));
+      wrong += y32[m * count + n] != want;
+      wrong += y8[m * count + n] != static_cast<int>(std::nearbyint(want)) + 20;
+    }
+  }
+  return wrong;
+}
+
+TEST_CASE("int8: coded_dot: any block, width, rows, books and scopes") {
+  std::vector<CodedCase> cases;
+  for (const uint32_t dim : {1u, 3u, 4u, 7u, 8u, 9u, 12u, 16u, 18u, 20u, 64u})
+    for (const uint32_t bits : {0u, 1u, 4u, 8u, 11u, 16u})
+      for (const size_t inputs : {8u, 71u, 144u, 300u}) cases.push_back({45, inputs, dim, bits});
+  for (const uint32_t books : {2u, 3u, 4u})
+    for (const uint32_t dim : {4u, 8u, 9u, 28u}) cases.push_back({45, 148, dim, 6, books});
+  for (const size_t scope_rows : {1u, 7u, 32u})
+    for (const uint32_t dim : {4u, 8u, 9u}) cases.push_back({70, 80, dim, 8, 1, scope_rows, 3});
+  for (const CodedCase& c : cases) {
+    const CodedData data(c);
+    const std::string shape = c.str();
+    CAPTURE(shape);
+    each_int8_kit([&](const Row& row) {
+      for (size_t rows = 0; rows <= kMaxDotRows; ++rows) {
+        CHECK(wrong_dots(row, c, data, rows, 0, 0) == 0);
+        CHECK(wrong_dots(row, c, data, rows, 128, 32) == 0);
+        CHECK(wrong_dots(row, c, data, rows, 77, 3) == 0);
+      }
+    });
+  }
+}
+
 // The formula of int8.h with the rounding of the C library.
 TEST_CASE("int8: round: entries to nearest even, clamped; a NaN is the lowest") {
   for (const size_t count : {0u, 1u, 3u, 4u, 5u, 8u, 16u, 17u, 31u, 100u}) {
