@@ -6,6 +6,7 @@
 #include <arm_neon.h>
 
 #include "kernels/int8/generic_coded_dot.h"
+#include "kernels/int8/generic_depthwise.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -59,7 +60,9 @@ struct Neon : NeonBase {
 
 }  // namespace
 
-const Kit int8_neon = {step_bytes<Neon>(), sums<Neon>,   panel<Neon>, gemm<Neon>,     dot<Neon>,
-                       quantize<Neon>,     decode<Neon>, round<Neon>, coded_dot<Neon>};
+const Kit int8_neon = {
+    step_bytes<Neon>(), sums<Neon>,   panel<Neon>, gemm<Neon>,      dot<Neon>,
+    quantize<Neon>,     decode<Neon>, round<Neon>, coded_dot<Neon>, depthwise_panel<Neon>,
+    depthwise<Neon>};
 
 }  // namespace qrt::kernels::int8

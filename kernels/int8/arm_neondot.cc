@@ -4,6 +4,7 @@
 #include <arm_neon.h>
 
 #include "kernels/int8/generic_coded_dot.h"
+#include "kernels/int8/generic_depthwise.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -32,8 +33,11 @@ struct NeonDot : NeonBase {
 
 }  // namespace
 
-const Kit int8_neondot = {step_bytes<NeonDot>(), sums<NeonDot>,  panel<NeonDot>,
-                          gemm<NeonDot>,         dot<NeonDot>,   quantize<NeonDot>,
-                          decode<NeonDot>,       round<NeonDot>, coded_dot<NeonDot>};
+const Kit int8_neondot = {step_bytes<NeonDot>(), sums<NeonDot>,
+                          panel<NeonDot>,        gemm<NeonDot>,
+                          dot<NeonDot>,          quantize<NeonDot>,
+                          decode<NeonDot>,       round<NeonDot>,
+                          coded_dot<NeonDot>,    depthwise_panel<NeonDot>,
+                          depthwise<NeonDot>};
 
 }  // namespace qrt::kernels::int8

@@ -134,6 +134,28 @@ struct CodedDotArgs {
 };
 inline constexpr size_t kMaxDotRows = 4;
 
+// Depthwise convolution: output channel c of a pixel is a sum over its taps,
+//   sum[pixel][c] = sum over t < taps of (x[pixel * next + t][c] - x_zero) * weights[t][c]
+// where x[...] points to the channels of an input pixel, or of one in the padding: any `channels`
+// bytes x_zero. With pointers in columns (tap = column * height + row), neighbouring pixels of an
+// output row share them: next = stride * height. Sums fit as above; y and residual do not overlap.
+struct DepthwisePanelArgs {
+  const int8_t* weights;  // [taps][channels]
+  size_t taps, channels;
+  void* panel;  // depthwise_bytes() of it, on 64 bytes
+};
+struct DepthwiseArgs {
+  size_t pixels, taps, channels;
+  const uint8_t* const* x;
+  size_t next;
+  int32_t x_zero;
+  const void* panel;
+  uint8_t* y8;  // one of y8 and y32 is null
+  float* y32;
+  size_t y_stride;  // elements from a pixel to the next
+  Finish finish;    // its outputs are the channels, its rows the pixels
+};
+
 // q = clamp(rne(x * inverse) + zero, 0, 255); a NaN gives 0.
 struct QuantizeArgs {
   const float* x;
@@ -153,11 +175,18 @@ struct Kit {
   void (*decode)(const DecodeArgs&);
   void (*round)(const RoundArgs&);
   void (*coded_dot)(const CodedDotArgs&);
+  void (*depthwise_panel)(const DepthwisePanelArgs&);
+  void (*depthwise)(const DepthwiseArgs&);
 };
 
 // A panel is the sums of its columns, then a step after the other.
 constexpr size_t panel_bytes(const Kit& kit, size_t inputs) {
   return kMaxTileN * sizeof(int32_t) + (inputs + kStep - 1) / kStep * kit.step_bytes;
+}
+
+// Of every kit: at most 64 channels at a time, four taps together, as 16 bits at worst.
+constexpr size_t depthwise_bytes(size_t taps, size_t channels) {
+  return (channels + 63) / 64 * 64 * (sizeof(int32_t) + (taps + 3) / 4 * 4 * sizeof(int16_t));
 }
 
 #define QRT_INT8(name, ...) extern const Kit name;

@@ -127,6 +127,23 @@ void coded_dot(const CodedDotArgs& a) {
   }
 }
 
+void depthwise_panel(const DepthwisePanelArgs& a) {
+  std::memcpy(a.panel, a.weights, a.taps * a.channels);
+}
+
+void depthwise(const DepthwiseArgs& a) {
+  const int8_t* w = static_cast<const int8_t*>(a.panel);
+  for (size_t p = 0; p < a.pixels; ++p) {
+    for (size_t c = 0; c < a.channels; ++c) {
+      int32_t sum = 0;
+      for (size_t t = 0; t < a.taps; ++t)
+        sum += (int32_t{a.x[p * a.next + t][c]} - a.x_zero) * w[t * a.channels + c];
+      const size_t at = p * a.y_stride + c;
+      store(a.finish, p, c, sum, a.y8 ? a.y8 + at : nullptr, a.y32 ? a.y32 + at : nullptr);
+    }
+  }
+}
+
 void round(const RoundArgs& a) {
   for (size_t i = 0; i < a.count; ++i) {
     float t = a.values[i] * a.inverse;
@@ -138,7 +155,8 @@ void round(const RoundArgs& a) {
 
 }  // namespace
 
-const Kit int8_reference = {kStep * kTileN, sums,   panel, gemm,     dot,
-                            quantize,       decode, round, coded_dot};
+const Kit int8_reference = {kStep * kTileN, sums,   panel, gemm,      dot,
+                            quantize,       decode, round, coded_dot, depthwise_panel,
+                            depthwise};
 
 }  // namespace qrt::kernels::int8

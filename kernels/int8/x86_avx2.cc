@@ -4,6 +4,7 @@
 #include <immintrin.h>
 
 #include "kernels/int8/generic_coded_dot.h"
+#include "kernels/int8/generic_depthwise.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -83,6 +84,25 @@ struct Avx2 {
   static Raw hi16(Raw a, Raw b) {
     return _mm256_unpackhi_epi16(a, b);
   }
+  static Raw zero_raw() {
+    return _mm256_setzero_si256();
+  }
+  static Raw load_raw(const void* p) {
+    return load256(p);
+  }
+  static Raw load_raw_part(const void* p, size_t n) {
+    uint8_t copy[32] = {};
+    std::memcpy(copy, p, n);
+    return load256(copy);
+  }
+  static Int int_of_raw(Raw raw) {
+    return raw;
+  }
+  static void store4_u8(uint8_t* to, F f0, F f1, F f2, F f3, Int zero) {
+    const Int lo = _mm256_packs_epi32(whole(f0, zero), whole(f1, zero));
+    const Int hi = _mm256_packs_epi32(whole(f2, zero), whole(f3, zero));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_packus_epi16(lo, hi));
+  }
   static Raw add_raw(Raw a, Raw b) {
     return _mm256_adds_epi8(a, b);
   }
@@ -91,9 +111,9 @@ struct Avx2 {
     return _mm256_setzero_si256();
   }
   static X set_x(const uint8_t* p) {
-    int32_t four;
-    std::memcpy(&four, p, 4);
-    const __m256i x = _mm256_set1_epi32(four);
+    return x_of_raw(_mm256_set1_epi32(dword(p)));
+  }
+  static X x_of_raw(Raw x) {
     return {_mm256_and_si256(x, _mm256_set1_epi16(0xff)), _mm256_srli_epi16(x, 8)};
   }
   static W load_w(const uint8_t* p) {
@@ -174,9 +194,12 @@ struct Avx2 {
     return _mm256_max_ps(a, b);
   }
   // Whole numbers first, so that the rounding mode of the thread does not matter.
+  static Int whole(F v, Int zero) {
+    const F nearest = _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    return _mm256_add_epi32(_mm256_cvtps_epi32(nearest), zero);
+  }
   static void store_u8(uint8_t* p, F v, Int zero) {
-    const F whole = _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    const Int q = _mm256_add_epi32(_mm256_cvtps_epi32(whole), zero);
+    const Int q = whole(v, zero);
     const __m128i words =
         _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
@@ -185,7 +208,9 @@ struct Avx2 {
 
 }  // namespace
 
-const Kit int8_avx2 = {step_bytes<Avx2>(), sums<Avx2>,   panel<Avx2>, gemm<Avx2>,     dot<Avx2>,
-                       quantize<Avx2>,     decode<Avx2>, round<Avx2>, coded_dot<Avx2>};
+const Kit int8_avx2 = {
+    step_bytes<Avx2>(), sums<Avx2>,   panel<Avx2>, gemm<Avx2>,      dot<Avx2>,
+    quantize<Avx2>,     decode<Avx2>, round<Avx2>, coded_dot<Avx2>, depthwise_panel<Avx2>,
+    depthwise<Avx2>};
 
 }  // namespace qrt::kernels::int8

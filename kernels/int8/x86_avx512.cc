@@ -10,6 +10,7 @@
 #include <immintrin.h>
 
 #include "kernels/int8/generic_coded_dot.h"
+#include "kernels/int8/generic_depthwise.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -27,10 +28,8 @@ struct Madd : Avx512 {
   static constexpr size_t kTileM = 8, kWBytes = 128, kDot = 32;
 
   static Sum zero() { return _mm512_setzero_si512(); }
-  static X set_x(const uint8_t* p) {
-    int32_t four;
-    std::memcpy(&four, p, 4);
-    const __m512i x = _mm512_set1_epi32(four);
+  static X set_x(const uint8_t* p) { return x_of_raw(_mm512_set1_epi32(dword(p))); }
+  static X x_of_raw(Raw x) {
     return {_mm512_and_si512(x, _mm512_set1_epi16(0xff)), _mm512_srli_epi16(x, 8)};
   }
   static W load_w(const uint8_t* p) { return {load512(p), load512(p + 64)}; }
@@ -61,7 +60,9 @@ struct Madd : Avx512 {
 
 }  // namespace
 
-const Kit int8_avx512 = {step_bytes<Madd>(), sums<Madd>,   panel<Madd>, gemm<Madd>,     dot<Madd>,
-                         quantize<Madd>,     decode<Madd>, round<Madd>, coded_dot<Madd>};
+const Kit int8_avx512 = {
+    step_bytes<Madd>(), sums<Madd>,   panel<Madd>, gemm<Madd>,      dot<Madd>,
+    quantize<Madd>,     decode<Madd>, round<Madd>, coded_dot<Madd>, depthwise_panel<Madd>,
+    depthwise<Madd>};
 
 }  // namespace qrt::kernels::int8

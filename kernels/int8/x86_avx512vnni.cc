@@ -9,6 +9,7 @@
 #include <immintrin.h>
 
 #include "kernels/int8/generic_coded_dot.h"
+#include "kernels/int8/generic_depthwise.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -23,11 +24,8 @@ struct Vnni : Avx512 {
   static constexpr size_t kTileM = 14, kWBytes = 64, kDot = 64;
 
   static Sum zero() { return _mm512_setzero_si512(); }
-  static X set_x(const uint8_t* p) {
-    int32_t four;
-    std::memcpy(&four, p, 4);
-    return _mm512_set1_epi32(four);
-  }
+  static X set_x(const uint8_t* p) { return _mm512_set1_epi32(dword(p)); }
+  static X x_of_raw(Raw x) { return x; }
   static W load_w(const uint8_t* p) { return load512(p); }
   static Sum mac(Sum s, X x, W w) { return _mm512_dpbusd_epi32(s, x, w); }
   static Int total(Sum s) { return s; }
@@ -43,8 +41,9 @@ struct Vnni : Avx512 {
 
 }  // namespace
 
-const Kit int8_avx512vnni = {step_bytes<Vnni>(), sums<Vnni>,  panel<Vnni>,
-                             gemm<Vnni>,         dot<Vnni>,   quantize<Vnni>,
-                             decode<Vnni>,       round<Vnni>, coded_dot<Vnni>};
+const Kit int8_avx512vnni = {
+    step_bytes<Vnni>(), sums<Vnni>,   panel<Vnni>, gemm<Vnni>,      dot<Vnni>,
+    quantize<Vnni>,     decode<Vnni>, round<Vnni>, coded_dot<Vnni>, depthwise_panel<Vnni>,
+    depthwise<Vnni>};
 
 }  // namespace qrt::kernels::int8
