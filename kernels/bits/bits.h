@@ -51,8 +51,9 @@ constexpr bool in_contract(const Shape& s) {
          s.classes >= 1 && s.classes <= kMaxClasses && most_differ(s) <= kMaxDiffer;
 }
 
-// Weights, and the bounds of Form::bits, as a way wants to keep them: it names no bytes of the
-// file afterwards. A way's kept memory is read only and shared by all threads.
+// What a way keeps of the weights and of the bounds of Form::bits; read only, shared by threads.
+// Weights are laid out anew only where it pays (kept() says how many bytes): the others are read
+// where they lie by each call, so they must stay.
 struct PackArgs {
   Shape shape;
   const uint64_t* weights;  // [output] at `stride` words, [plane] at `plane`, [words_of(inputs)]
@@ -70,6 +71,8 @@ struct Args {
   const uint64_t* x;  // [row] at x_stride words, [plane] at x_plane, [words_of(inputs)]
   size_t x_stride, x_plane;
   const uint8_t* class_of;  // [row], below classes; null: class 0
+  const uint64_t* weights;  // of output 0, as packed
+  size_t w_stride, w_plane;
   const void* kept;
   void* scratch;        // scratch() bytes; holds nothing between calls
   const int32_t* base;  // [class] at base_stride, [output]; null for Form::bits

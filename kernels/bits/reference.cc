@@ -6,25 +6,16 @@
 namespace qrt::kernels::bits {
 namespace {
 
-// Kept: weights [output][plane][word], bounds [class][output], flips [output word].
-size_t weight_words(const Shape& s) {
-  return s.outputs * s.w_planes * words_of(s.inputs);
-}
-
+// Kept: flips [output word], bounds [class][output].
 size_t kept(const Shape& s) {
-  const size_t bounds = s.form == Form::bits ? s.classes * s.outputs * sizeof(int32_t) : 0;
-  const size_t flips = s.form == Form::bits ? words_of(s.outputs) * sizeof(uint64_t) : 0;
-  return weight_words(s) * sizeof(uint64_t) + flips + bounds;
+  if (s.form != Form::bits) return 0;
+  return words_of(s.outputs) * sizeof(uint64_t) + s.classes * s.outputs * sizeof(int32_t);
 }
 
 void pack(const PackArgs& a) {
   const Shape& s = a.shape;
-  const size_t words = words_of(s.inputs);
-  uint64_t* to = static_cast<uint64_t*>(a.kept);
-  for (size_t n = 0; n < s.outputs; ++n)
-    for (size_t i = 0; i < s.w_planes; ++i, to += words)
-      std::memcpy(to, a.weights + n * a.stride + i * a.plane, words * sizeof(uint64_t));
   if (s.form != Form::bits) return;
+  uint64_t* to = static_cast<uint64_t*>(a.kept);
   for (size_t i = 0; i < words_of(s.outputs); ++i) *to++ = a.flips ? a.flips[i] : 0;
   std::memcpy(to, a.bounds, s.classes * s.outputs * sizeof(int32_t));
 }
@@ -35,7 +26,7 @@ int32_t differ(const Args& a, const uint64_t* x, const uint64_t* w) {
   for (size_t i = 0; i < a.shape.w_planes; ++i)
     for (size_t j = 0; j < a.shape.x_planes; ++j)
       for (size_t k = 0; k < words; ++k)
-        count += __builtin_popcountll(x[j * a.x_plane + k] ^ w[i * words + k]) << (i + j);
+        count += __builtin_popcountll(x[j * a.x_plane + k] ^ w[i * a.w_plane + k]) << (i + j);
   return count;
 }
 
@@ -69,9 +60,7 @@ void store(const Args& a, size_t row, size_t n, int32_t sum) {
 
 void run(const Args& a) {
   const Shape& s = a.shape;
-  const size_t row_words = s.w_planes * words_of(s.inputs);
-  const uint64_t* weights = static_cast<const uint64_t*>(a.kept);
-  const uint64_t* flips = weights + weight_words(s);
+  const uint64_t* flips = static_cast<const uint64_t*>(a.kept);
   const int32_t* bounds = reinterpret_cast<const int32_t*>(flips + words_of(s.outputs));
   for (size_t r = 0; r < s.rows; ++r) {
     const size_t group = a.class_of ? a.class_of[r] : 0u;
@@ -79,7 +68,7 @@ void run(const Args& a) {
       for (size_t i = 0; i < words_of(a.outputs); ++i) a.bits[r * a.y_stride + i] = 0;
     for (size_t n = 0; n < a.outputs; ++n) {
       const size_t output = a.first_output + n;
-      const int32_t count = differ(a, a.x + r * a.x_stride, weights + output * row_words);
+      const int32_t count = differ(a, a.x + r * a.x_stride, a.weights + output * a.w_stride);
       if (a.bits) {
         const bool below = count < bounds[group * s.outputs + output];
         const bool flip = flips[output / kWord] >> output % kWord & 1u;

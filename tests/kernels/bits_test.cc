@@ -162,6 +162,8 @@ class Run {
     a.x_stride = layer_.words * c.x_planes, a.x_plane = layer_.words;
     a.x = layer_.x.data() + p.row * a.x_stride;
     if (c.classes > 1) a.class_of = layer_.class_of.data() + p.row;
+    a.weights = layer_.w.data(), a.w_stride = layer_.words * c.w_planes;
+    a.w_plane = layer_.words;
     a.kept = kept_.data(), a.scratch = scratch_.data();
     if (shape_.form != Form::bits) a.base = layer_.base.data() + p.output;
     a.base_stride = c.outputs;
@@ -376,6 +378,7 @@ TEST_CASE("bits: borders of -1, of +1 and of nothing are exact") {
         Args a{};
         a.shape = shape, a.outputs = image.outputs, a.x = rows.data(), a.x_stride = words;
         a.class_of = class_of.data(), a.kept = kept.data(), a.scratch = scratch.data();
+        a.weights = w.data(), a.w_stride = words;
         a.base = base.data(), a.base_stride = image.outputs;
         a.sums = sums.data(), a.y_stride = image.outputs;
         row.way->run(a);

@@ -1,0 +1,173 @@
+// The ways of the bits family for AVX-512 (F, BW, DQ, VL): an adder is two vpternlogq.
+//
+// Counting keeps 7 planes, up to 9 vectors of one group and nothing else in registers.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
+#include <immintrin.h>
+
+#include "kernels/bits/generic_lanes.h"
+#include "kernels/bits/generic_words.h"
+
+namespace qrt::kernels::bits {
+namespace {
+
+// 32 triples of 3 bits: a 16-bit window from byte 3 i / 8 on holds triple i at bit 3 i % 8 <= 7. A
+// multiplication brings it to bits 7 ... 9.
+struct alignas(64) Windows {
+  uint8_t byte[64];
+  uint16_t factor[32];
+};
+constexpr Windows windows() {
+  Windows w{};
+  for (int i = 0; i < 32; ++i) {
+    w.byte[2 * i] = static_cast<uint8_t>(3 * i / 8);
+    w.byte[2 * i + 1] = static_cast<uint8_t>(3 * i / 8 + 1);
+    w.factor[i] = static_cast<uint16_t>(1 << (7 - 3 * i % 8));
+  }
+  return w;
+}
+constexpr Windows kWindows = windows();
+
+template <int kShift>  // 7 - log2 of the bytes of a line
+inline void offsets512(uint64_t lo, uint64_t hi, Offsets& at) {
+  const __m512i bits = _mm512_broadcast_i32x4(
+      _mm_set_epi64x(static_cast<long long>(hi), static_cast<long long>(lo)));
+  const __m512i window = _mm512_shuffle_epi8(bits, _mm512_load_si512(kWindows.byte));
+  const __m512i q = _mm512_and_si512(_mm512_mullo_epi16(window, _mm512_load_si512(kWindows.factor)),
+                                     _mm512_set1_epi16(7 << 7));
+  const __m512i odd =
+      _mm512_ternarylogic_epi64(q, _mm512_srli_epi16(q, 1), _mm512_srli_epi16(q, 2), 0x96);
+  _mm512_store_si512(at.carry, _mm512_srli_epi16(q, kShift));
+  _mm512_store_si512(at.sum,
+                     _mm512_srli_epi16(_mm512_and_si512(odd, _mm512_set1_epi16(1 << 7)), kShift));
+}
+
+struct V512 {
+  using Vec = __m512i;
+  static constexpr size_t kBytes = 64;
+  static constexpr bool kCarrySave = true;
+  static Vec load(const uint8_t* p) { return _mm512_load_si512(p); }
+  static void store(uint8_t* p, Vec v) { _mm512_store_si512(p, v); }
+  static Vec zero() { return _mm512_setzero_si512(); }
+  static Vec set64(uint64_t x) { return _mm512_set1_epi64(static_cast<long long>(x)); }
+  static Vec xor2(Vec a, Vec b) { return _mm512_xor_si512(a, b); }
+  static Vec and2(Vec a, Vec b) { return _mm512_and_si512(a, b); }
+  static Vec xor3(Vec a, Vec b, Vec c) { return _mm512_ternarylogic_epi64(a, b, c, 0x96); }
+  static Vec maj(Vec a, Vec b, Vec c) { return _mm512_ternarylogic_epi64(a, b, c, 0xe8); }
+  static Vec borrow(Vec d, Vec b, Vec t) { return _mm512_ternarylogic_epi64(d, b, t, 0x8e); }
+  template <int n>
+  static Vec shl64(Vec v) {
+    return _mm512_slli_epi64(v, n);
+  }
+  template <int n>
+  static Vec shr64(Vec v) {
+    return _mm512_srli_epi64(v, n);
+  }
+  static Vec zip_lo8(Vec a, Vec b) { return _mm512_unpacklo_epi8(a, b); }
+  static Vec zip_hi8(Vec a, Vec b) { return _mm512_unpackhi_epi8(a, b); }
+  static void offsets(uint64_t lo, uint64_t hi, Offsets& at) { offsets512<1>(lo, hi, at); }
+
+  static Vec add8(Vec a, Vec b) { return _mm512_add_epi8(a, b); }
+  static Vec add64(Vec a, Vec b) { return _mm512_add_epi64(a, b); }
+  static Vec sad(Vec a) { return _mm512_sad_epu8(a, zero()); }
+  static Vec pop8(Vec v) {
+    const __m512i ones =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+    const __m512i low = _mm512_set1_epi8(15);
+    const __m512i high = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
+    return _mm512_add_epi8(_mm512_shuffle_epi8(ones, _mm512_and_si512(v, low)),
+                           _mm512_shuffle_epi8(ones, high));
+  }
+  static void add_counts(int32_t* to, Vec v, int shift) {
+    __m256i* p = reinterpret_cast<__m256i*>(to);
+    const __m256i add = _mm256_sll_epi32(_mm512_cvtepi64_epi32(v), _mm_cvtsi32_si128(shift));
+    _mm256_store_si256(p, _mm256_add_epi32(_mm256_load_si256(p), add));
+  }
+  static uint64_t less64(const int32_t* a, const int32_t* b) {
+    uint64_t bits = 0;
+    for (int i = 0; i < 4; ++i) {
+      const __mmask16 less =
+          _mm512_cmplt_epi32_mask(_mm512_loadu_si512(a + 16 * i), _mm512_loadu_si512(b + 16 * i));
+      bits |= uint64_t{less} << 16 * i;
+    }
+    return bits;
+  }
+};
+
+struct V256 {
+  using Vec = __m256i;
+  static constexpr size_t kBytes = 32;
+  static Vec load(const uint8_t* p) { return _mm256_load_si256(reinterpret_cast<const Vec*>(p)); }
+  static void store(uint8_t* p, Vec v) { _mm256_store_si256(reinterpret_cast<Vec*>(p), v); }
+  static Vec zero() { return _mm256_setzero_si256(); }
+  static Vec set64(uint64_t x) { return _mm256_set1_epi64x(static_cast<long long>(x)); }
+  static Vec xor2(Vec a, Vec b) { return _mm256_xor_si256(a, b); }
+  static Vec and2(Vec a, Vec b) { return _mm256_and_si256(a, b); }
+  static Vec xor3(Vec a, Vec b, Vec c) { return _mm256_ternarylogic_epi64(a, b, c, 0x96); }
+  static Vec maj(Vec a, Vec b, Vec c) { return _mm256_ternarylogic_epi64(a, b, c, 0xe8); }
+  static Vec borrow(Vec d, Vec b, Vec t) { return _mm256_ternarylogic_epi64(d, b, t, 0x8e); }
+  template <int n>
+  static Vec shl64(Vec v) {
+    return _mm256_slli_epi64(v, n);
+  }
+  template <int n>
+  static Vec shr64(Vec v) {
+    return _mm256_srli_epi64(v, n);
+  }
+  static Vec zip_lo8(Vec a, Vec b) { return _mm256_unpacklo_epi8(a, b); }
+  static Vec zip_hi8(Vec a, Vec b) { return _mm256_unpackhi_epi8(a, b); }
+  static void offsets(uint64_t lo, uint64_t hi, Offsets& at) { offsets512<2>(lo, hi, at); }
+};
+
+struct V128 {
+  using Vec = __m128i;
+  static constexpr size_t kBytes = 16;
+  static Vec load(const uint8_t* p) { return _mm_load_si128(reinterpret_cast<const Vec*>(p)); }
+  static void store(uint8_t* p, Vec v) { _mm_store_si128(reinterpret_cast<Vec*>(p), v); }
+  static Vec zero() { return _mm_setzero_si128(); }
+  static Vec set64(uint64_t x) { return _mm_set1_epi64x(static_cast<long long>(x)); }
+  static Vec xor2(Vec a, Vec b) { return _mm_xor_si128(a, b); }
+  static Vec and2(Vec a, Vec b) { return _mm_and_si128(a, b); }
+  static Vec xor3(Vec a, Vec b, Vec c) { return _mm_ternarylogic_epi64(a, b, c, 0x96); }
+  static Vec maj(Vec a, Vec b, Vec c) { return _mm_ternarylogic_epi64(a, b, c, 0xe8); }
+  static Vec borrow(Vec d, Vec b, Vec t) { return _mm_ternarylogic_epi64(d, b, t, 0x8e); }
+  template <int n>
+  static Vec shl64(Vec v) {
+    return _mm_slli_epi64(v, n);
+  }
+  template <int n>
+  static Vec shr64(Vec v) {
+    return _mm_srli_epi64(v, n);
+  }
+  static Vec zip_lo8(Vec a, Vec b) { return _mm_unpacklo_epi8(a, b); }
+  static Vec zip_hi8(Vec a, Vec b) { return _mm_unpackhi_epi8(a, b); }
+  static void offsets(uint64_t lo, uint64_t hi, Offsets& at) { offsets512<3>(lo, hi, at); }
+};
+
+using Out = Outputs<V512, V256, V128>;
+using Row512 = Rows<V512, V256, V128>;
+using Word = Words<V512>;
+
+float outputs_ns(const Shape& s) {
+  return in_contract(s) ? 1.0f : -1.0f;
+}
+float rows_ns(const Shape& s) {
+  return in_contract(s) && s.form == Form::bits ? 1.0f : -1.0f;
+}
+size_t bounds_kept(const Shape& s) {
+  return Bounds::kept(s);
+}
+void bounds_pack(const PackArgs& a) {
+  if (a.shape.form == Form::bits) Bounds::pack(a, a.kept);
+}
+
+}  // namespace
+
+const Way bits_avx512_outputs = {512, 1, Out::kept, Out::scratch, outputs_ns, Out::pack, Out::run};
+const Way bits_avx512_rows = {64,      512,         bounds_kept, Row512::scratch,
+                              rows_ns, bounds_pack, Row512::run};
+const Way bits_avx512_words = {64, 1, Word::kept, Word::scratch, outputs_ns, Word::pack, Word::run};
+
+}  // namespace qrt::kernels::bits
