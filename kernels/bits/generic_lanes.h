@@ -300,6 +300,10 @@ void rows_tile(const Args& a, size_t row, size_t rows) {
 
 template <class W, class... Narrow>
 struct Rows {
+  static size_t kept(const Shape& s) { return Bounds::kept(s); }
+  static void pack(const PackArgs& a) {
+    if (a.shape.form == Form::bits) Bounds::pack(a, a.kept);
+  }
   static size_t scratch(const Shape& s) {
     return most_of({tile_scratch<W>(s), tile_scratch<Narrow>(s)...});
   }

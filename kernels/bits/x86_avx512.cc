@@ -13,22 +13,7 @@
 namespace qrt::kernels::bits {
 namespace {
 
-// 32 triples of 3 bits: a 16-bit window from byte 3 i / 8 on holds triple i at bit 3 i % 8 <= 7. A
-// multiplication brings it to bits 7 ... 9.
-struct alignas(64) Windows {
-  uint8_t byte[64];
-  uint16_t factor[32];
-};
-constexpr Windows windows() {
-  Windows w{};
-  for (int i = 0; i < 32; ++i) {
-    w.byte[2 * i] = static_cast<uint8_t>(3 * i / 8);
-    w.byte[2 * i + 1] = static_cast<uint8_t>(3 * i / 8 + 1);
-    w.factor[i] = static_cast<uint16_t>(1 << (7 - 3 * i % 8));
-  }
-  return w;
-}
-constexpr Windows kWindows = windows();
+#include "kernels/bits/x86_narrow.inc"
 
 template <int kShift>  // 7 - log2 of the bytes of a line
 inline void offsets512(uint64_t lo, uint64_t hi, Offsets& at) {
@@ -96,58 +81,22 @@ struct V512 {
   }
 };
 
-struct V256 {
-  using Vec = __m256i;
-  static constexpr size_t kBytes = 32;
-  static Vec load(const uint8_t* p) { return _mm256_load_si256(reinterpret_cast<const Vec*>(p)); }
-  static void store(uint8_t* p, Vec v) { _mm256_store_si256(reinterpret_cast<Vec*>(p), v); }
-  static Vec zero() { return _mm256_setzero_si256(); }
-  static Vec set64(uint64_t x) { return _mm256_set1_epi64x(static_cast<long long>(x)); }
-  static Vec xor2(Vec a, Vec b) { return _mm256_xor_si256(a, b); }
-  static Vec and2(Vec a, Vec b) { return _mm256_and_si256(a, b); }
+struct V256 : V256Base {
   static Vec xor3(Vec a, Vec b, Vec c) { return _mm256_ternarylogic_epi64(a, b, c, 0x96); }
   static Vec maj(Vec a, Vec b, Vec c) { return _mm256_ternarylogic_epi64(a, b, c, 0xe8); }
   static Vec borrow(Vec d, Vec b, Vec t) { return _mm256_ternarylogic_epi64(d, b, t, 0x8e); }
-  template <int n>
-  static Vec shl64(Vec v) {
-    return _mm256_slli_epi64(v, n);
-  }
-  template <int n>
-  static Vec shr64(Vec v) {
-    return _mm256_srli_epi64(v, n);
-  }
-  static Vec zip_lo8(Vec a, Vec b) { return _mm256_unpacklo_epi8(a, b); }
-  static Vec zip_hi8(Vec a, Vec b) { return _mm256_unpackhi_epi8(a, b); }
   static void offsets(uint64_t lo, uint64_t hi, Offsets& at) { offsets512<2>(lo, hi, at); }
 };
 
-struct V128 {
-  using Vec = __m128i;
-  static constexpr size_t kBytes = 16;
-  static Vec load(const uint8_t* p) { return _mm_load_si128(reinterpret_cast<const Vec*>(p)); }
-  static void store(uint8_t* p, Vec v) { _mm_store_si128(reinterpret_cast<Vec*>(p), v); }
-  static Vec zero() { return _mm_setzero_si128(); }
-  static Vec set64(uint64_t x) { return _mm_set1_epi64x(static_cast<long long>(x)); }
-  static Vec xor2(Vec a, Vec b) { return _mm_xor_si128(a, b); }
-  static Vec and2(Vec a, Vec b) { return _mm_and_si128(a, b); }
+struct V128 : V128Base {
   static Vec xor3(Vec a, Vec b, Vec c) { return _mm_ternarylogic_epi64(a, b, c, 0x96); }
   static Vec maj(Vec a, Vec b, Vec c) { return _mm_ternarylogic_epi64(a, b, c, 0xe8); }
   static Vec borrow(Vec d, Vec b, Vec t) { return _mm_ternarylogic_epi64(d, b, t, 0x8e); }
-  template <int n>
-  static Vec shl64(Vec v) {
-    return _mm_slli_epi64(v, n);
-  }
-  template <int n>
-  static Vec shr64(Vec v) {
-    return _mm_srli_epi64(v, n);
-  }
-  static Vec zip_lo8(Vec a, Vec b) { return _mm_unpacklo_epi8(a, b); }
-  static Vec zip_hi8(Vec a, Vec b) { return _mm_unpackhi_epi8(a, b); }
   static void offsets(uint64_t lo, uint64_t hi, Offsets& at) { offsets512<3>(lo, hi, at); }
 };
 
 using Out = Outputs<V512, V256, V128>;
-using Row512 = Rows<V512, V256, V128>;
+using In = Rows<V512, V256, V128>;
 using Word = Words<V512>;
 
 float outputs_ns(const Shape& s) {
@@ -156,18 +105,10 @@ float outputs_ns(const Shape& s) {
 float rows_ns(const Shape& s) {
   return in_contract(s) && s.form == Form::bits ? 1.0f : -1.0f;
 }
-size_t bounds_kept(const Shape& s) {
-  return Bounds::kept(s);
-}
-void bounds_pack(const PackArgs& a) {
-  if (a.shape.form == Form::bits) Bounds::pack(a, a.kept);
-}
-
 }  // namespace
 
 const Way bits_avx512_outputs = {512, 1, Out::kept, Out::scratch, outputs_ns, Out::pack, Out::run};
-const Way bits_avx512_rows = {64,      512,         bounds_kept, Row512::scratch,
-                              rows_ns, bounds_pack, Row512::run};
+const Way bits_avx512_rows = {64, 512, In::kept, In::scratch, rows_ns, In::pack, In::run};
 const Way bits_avx512_words = {64, 1, Word::kept, Word::scratch, outputs_ns, Word::pack, Word::run};
 
 }  // namespace qrt::kernels::bits

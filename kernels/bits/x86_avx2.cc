@@ -1,0 +1,103 @@
+// The ways of the bits family for AVX2: an adder is five operations of two operands, a vector 256
+// lanes. Counting keeps 7 planes and up to 9 vectors of one group in 16 registers.
+#include <immintrin.h>
+
+#include "kernels/bits/generic_lanes.h"
+#include "kernels/bits/generic_words.h"
+
+namespace qrt::kernels::bits {
+namespace {
+
+#include "kernels/bits/x86_narrow.inc"
+
+// 16 triples, those from `first` on.
+template <int kShift>  // 7 - log2 of the bytes of a line
+inline void offsets256(__m256i bits, int first, Offsets& at) {
+  const auto table = [](const void* p) {
+    return _mm256_load_si256(static_cast<const __m256i*>(p));
+  };
+  const __m256i window = _mm256_shuffle_epi8(bits, table(kWindows.byte + 2 * first));
+  const __m256i q = _mm256_and_si256(_mm256_mullo_epi16(window, table(kWindows.factor + first)),
+                                     _mm256_set1_epi16(7 << 7));
+  const __m256i odd =
+      _mm256_xor_si256(_mm256_xor_si256(q, _mm256_srli_epi16(q, 1)), _mm256_srli_epi16(q, 2));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(at.carry + first), _mm256_srli_epi16(q, kShift));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(at.sum + first),
+                     _mm256_srli_epi16(_mm256_and_si256(odd, _mm256_set1_epi16(1 << 7)), kShift));
+}
+template <int kShift>
+inline void offsets_of(uint64_t lo, uint64_t hi, Offsets& at) {
+  const __m256i bits = _mm256_broadcastsi128_si256(
+      _mm_set_epi64x(static_cast<long long>(hi), static_cast<long long>(lo)));
+  offsets256<kShift>(bits, 0, at), offsets256<kShift>(bits, 16, at);
+}
+
+struct V256 : V256Base {
+  static constexpr bool kCarrySave = true;
+  // b ^ c is common to both halves of an adder.
+  static Vec xor3(Vec a, Vec b, Vec c) { return xor2(a, xor2(b, c)); }
+  static Vec maj(Vec a, Vec b, Vec c) { return _mm256_or_si256(and2(b, c), and2(xor2(b, c), a)); }
+  static Vec borrow(Vec d, Vec b, Vec t) {
+    return _mm256_or_si256(_mm256_andnot_si256(d, _mm256_or_si256(b, t)), and2(b, t));
+  }
+  static void offsets(uint64_t lo, uint64_t hi, Offsets& at) { offsets_of<2>(lo, hi, at); }
+
+  static Vec add8(Vec a, Vec b) { return _mm256_add_epi8(a, b); }
+  static Vec add64(Vec a, Vec b) { return _mm256_add_epi64(a, b); }
+  static Vec sad(Vec a) { return _mm256_sad_epu8(a, zero()); }
+  static Vec pop8(Vec v) {
+    const __m256i ones =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+    const __m256i low = _mm256_set1_epi8(15);
+    const __m256i high = _mm256_and_si256(_mm256_srli_epi16(v, 4), low);
+    return _mm256_add_epi8(_mm256_shuffle_epi8(ones, _mm256_and_si256(v, low)),
+                           _mm256_shuffle_epi8(ones, high));
+  }
+  static void add_counts(int32_t* to, Vec v, int shift) {
+    __m128i* p = reinterpret_cast<__m128i*>(to);
+    const __m128 even = _mm_shuffle_ps(_mm_castsi128_ps(_mm256_castsi256_si128(v)),
+                                       _mm_castsi128_ps(_mm256_extracti128_si256(v, 1)), 0x88);
+    const __m128i add = _mm_sll_epi32(_mm_castps_si128(even), _mm_cvtsi32_si128(shift));
+    _mm_store_si128(p, _mm_add_epi32(_mm_load_si128(p), add));
+  }
+  static uint64_t less64(const int32_t* a, const int32_t* b) {
+    const auto eight = [](const int32_t* p) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    };
+    uint64_t bits = 0;
+    for (int i = 0; i < 8; ++i) {
+      const __m256i less = _mm256_cmpgt_epi32(eight(b + 8 * i), eight(a + 8 * i));
+      const int mask = _mm256_movemask_ps(_mm256_castsi256_ps(less));
+      bits |= static_cast<uint64_t>(mask) << 8 * i;
+    }
+    return bits;
+  }
+};
+
+struct V128 : V128Base {
+  static Vec xor3(Vec a, Vec b, Vec c) { return xor2(a, xor2(b, c)); }
+  static Vec maj(Vec a, Vec b, Vec c) { return _mm_or_si128(and2(b, c), and2(xor2(b, c), a)); }
+  static Vec borrow(Vec d, Vec b, Vec t) {
+    return _mm_or_si128(_mm_andnot_si128(d, _mm_or_si128(b, t)), and2(b, t));
+  }
+  static void offsets(uint64_t lo, uint64_t hi, Offsets& at) { offsets_of<3>(lo, hi, at); }
+};
+
+using Out = Outputs<V256, V128>;
+using In = Rows<V256, V128>;
+using Word = Words<V256>;
+
+float outputs_ns(const Shape& s) {
+  return in_contract(s) ? 1.0f : -1.0f;
+}
+float rows_ns(const Shape& s) {
+  return in_contract(s) && s.form == Form::bits ? 1.0f : -1.0f;
+}
+
+}  // namespace
+
+const Way bits_avx2_outputs = {256, 1, Out::kept, Out::scratch, outputs_ns, Out::pack, Out::run};
+const Way bits_avx2_rows = {64, 256, In::kept, In::scratch, rows_ns, In::pack, In::run};
+const Way bits_avx2_words = {64, 1, Word::kept, Word::scratch, outputs_ns, Word::pack, Word::run};
+
+}  // namespace qrt::kernels::bits
