@@ -210,11 +210,13 @@ __attribute__((noinline)) void count_rows(const Counting& a, const uint64_t* row
   constexpr size_t B = V::kBytes;
   const uint8_t* table = a.table;
   uint8_t* to = a.counts + shift * B;
+  Offsets at[2];
+  offsets<V>(row, a.words, chunk, at[0]);
   for (size_t r = 0; r < a.count; ++r, row += a.stride, to += a.planes * B) {
-    Offsets at;
     Vec c[kChunkPlanes];
-    offsets<V>(row, a.words, chunk, at);
-    count<V>(table, at, groups, c);
+    const uint64_t* next = r + 1 < a.count ? row + a.stride : row;
+    offsets<V>(next, a.words, chunk, at[(r + 1) % 2]);
+    count<V>(table, at[r % 2], groups, c);
     if (kFirst) {
       _Pragma("GCC unroll 7") for (size_t p = 0; p < kChunkPlanes; ++p) V::store(to + p * B, c[p]);
       for (size_t p = kChunkPlanes; p < a.planes; ++p) V::store(to + p * B, V::zero());
