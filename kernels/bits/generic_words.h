@@ -6,9 +6,9 @@
 // down to one that must be counted, for 7 of them. Where the CPU counts bytes (NEON) they are
 // simply added, 31 of them to a byte.
 //
-// struct V, beyond what generic.h wants: kCarrySave, pop8 (ones of each byte), add8, add64, sad
-// (sums of 8 bytes in 64 bits), add_counts(to, v, shift): to[i] += v[i] << shift for L int32, and
-// less64(a, b): bit i is a[i] < b[i].
+// struct V, beyond what generic.h wants: kCarrySave, kRows (that share loads), pop8 (ones of each
+// byte), add8, add64, sad (sums of 8 bytes in 64 bits), add_counts(to, v, shift): to[i] += v[i] <<
+// shift for L int32, and less64(a, b): bit i is a[i] < b[i].
 #ifndef QRT_KERNELS_BITS_GENERIC_WORDS_H_
 #define QRT_KERNELS_BITS_GENERIC_WORDS_H_
 
@@ -56,7 +56,7 @@ inline typename V::Vec count_word_lanes(const uint64_t* w, const uint64_t* x, si
 }
 
 // R rows by NV vectors, the ones of bytes counted and added.
-template <class V, int R, int NV>
+template <class V, size_t R, size_t NV>
 inline void count_bytes(const uint64_t* w, size_t vector, const uint64_t* x, size_t x_stride,
                         size_t words, int shift, int32_t (*differ)[kWord]) {
   constexpr size_t L = vector_words<V>();
@@ -82,7 +82,7 @@ inline void count_bytes(const uint64_t* w, size_t vector, const uint64_t* x, siz
 }
 
 // R rows by 64 outputs, or by `vectors` vectors of them.
-template <class V, int R>
+template <class V, size_t R>
 __attribute__((noinline)) void differ64(const Args& a, const uint64_t* kept, const uint64_t* x,
                                         size_t vectors, int32_t (*differ)[kWord]) {
   constexpr size_t L = vector_words<V>();
@@ -108,11 +108,26 @@ __attribute__((noinline)) void differ64(const Args& a, const uint64_t* kept, con
   }
 }
 
+// Nanoseconds of a word of a row against a vector of weights, of the vector besides, and of an
+// output of a row stored.
+struct WordsCost {
+  float word, vector, output;
+};
+
+template <class V>
+float words_cost_ns(const Shape& s, const WordsCost& c) {
+  const float rows = static_cast<float>(s.rows), outputs = static_cast<float>(s.outputs);
+  const float passes = static_cast<float>(s.x_planes * s.w_planes);
+  const float words = static_cast<float>(words_of(s.inputs));
+  const float vectors = static_cast<float>(up_to(s.outputs, vector_words<V>()) / vector_words<V>());
+  return rows * (vectors * passes * (words * c.word + c.vector) + outputs * c.output);
+}
+
 // Weights as above, then what Bounds keeps.
 template <class V>
 struct Words {
   static constexpr size_t L = vector_words<V>();
-  static constexpr size_t kRows = V::kCarrySave ? 1 : 2;  // that share loads of weights
+  static constexpr size_t kRows = V::kRows;  // that share loads of weights
 
   static size_t weight_words(const Shape& s) {
     return up_to(s.outputs, L) * s.w_planes * words_of(s.inputs);
@@ -157,9 +172,10 @@ struct Words {
         differ64<V, kRows>(a, w, x, vectors, differ);
         for (size_t i = 0; i < kRows; ++i) store(a, bounds, r + i, n, differ[i]);
       }
-      if (r == s.rows) continue;
-      differ64<V, 1>(a, w, x, vectors, differ);
-      store(a, bounds, r, n, differ[0]);
+      for (; r < s.rows; ++r, x += a.x_stride) {
+        differ64<V, 1>(a, w, x, vectors, differ);
+        store(a, bounds, r, n, differ[0]);
+      }
     }
   }
 };

@@ -34,6 +34,7 @@ inline void offsets_of(uint64_t lo, uint64_t hi, Offsets& at) {
 
 struct V256 : V256Base {
   static constexpr bool kCarrySave = true;
+  static constexpr size_t kRows = 1;
   // b ^ c is common to both halves of an adder.
   static Vec xor3(Vec a, Vec b, Vec c) { return xor2(a, xor2(b, c)); }
   static Vec maj(Vec a, Vec b, Vec c) { return _mm256_or_si256(and2(b, c), and2(xor2(b, c), a)); }

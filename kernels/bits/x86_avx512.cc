@@ -33,6 +33,7 @@ struct V512 {
   using Vec = __m512i;
   static constexpr size_t kBytes = 64;
   static constexpr bool kCarrySave = true;
+  static constexpr size_t kRows = 1;
   static Vec load(const uint8_t* p) { return _mm512_load_si512(p); }
   static void store(uint8_t* p, Vec v) { _mm512_store_si512(p, v); }
   static Vec zero() { return _mm512_setzero_si512(); }
