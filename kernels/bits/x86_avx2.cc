@@ -2,8 +2,8 @@
 // lanes. Counting keeps 7 planes and up to 9 vectors of one group in 16 registers.
 #include <immintrin.h>
 
-#include "kernels/bits/generic_lanes.h"
-#include "kernels/bits/generic_words.h"
+#include "kernels/bits/generic_outputs.h"
+#include "kernels/bits/generic_rows.h"
 
 namespace qrt::kernels::bits {
 namespace {
@@ -85,7 +85,7 @@ struct V128 : V128Base {
 };
 
 using Out = Outputs<V256, V128>;
-using In = Rows<V256, V128>;
+using In = Rows<V256>;
 using Word = Words<V256>;
 
 float outputs_ns(const Shape& s) {

@@ -7,8 +7,8 @@
 #endif
 #include <immintrin.h>
 
-#include "kernels/bits/generic_lanes.h"
-#include "kernels/bits/generic_words.h"
+#include "kernels/bits/generic_outputs.h"
+#include "kernels/bits/generic_rows.h"
 
 namespace qrt::kernels::bits {
 namespace {
@@ -97,7 +97,7 @@ struct V128 : V128Base {
 };
 
 using Out = Outputs<V512, V256, V128>;
-using In = Rows<V512, V256, V128>;
+using In = Rows<V512, V256>;
 using Word = Words<V512>;
 
 float outputs_ns(const Shape& s) {

@@ -1,0 +1,174 @@
+// Bit-sliced counting with outputs in the lanes. Weights are kept as lanes, 1 bit per weight, and
+// with them the planes of the bounds, so that a threshold is one operation per plane for a vector
+// of outputs. Outputs<V...>: widths of vectors, the widest first; what is left over goes to the
+// narrowest it fits.
+#ifndef QRT_KERNELS_BITS_GENERIC_OUTPUTS_H_
+#define QRT_KERNELS_BITS_GENERIC_OUTPUTS_H_
+
+#include "kernels/bits/generic_lanes.h"
+
+namespace qrt::kernels::bits {
+namespace {
+
+// Bits of values [first, first + count) to lines of planes.
+template <class V>
+void planes_of_ints(const int32_t* values, size_t count, int32_t most, size_t planes, uint8_t* to) {
+  std::memset(to, 0, planes * V::kBytes);
+  for (size_t n = 0; n < count; ++n) {
+    const int32_t v = values[n] < 0 ? 0 : values[n] > most ? most : values[n];
+    for (size_t p = 0; p < planes; ++p)
+      to[p * V::kBytes + n / 8] |= static_cast<uint8_t>((v >> p & 1) << n % 8);
+  }
+}
+
+template <class V>
+void pack_tile(const PackArgs& a, size_t first, size_t count, uint8_t* to) {
+  const Shape& s = a.shape;
+  const size_t planes = planes_of(s), places = groups_of(s.inputs) * kGroup;
+  for (size_t i = 0; i < s.w_planes; ++i, to += places * V::kBytes)
+    lanes_of<V>(a.weights + first * a.stride + i * a.plane, a.stride, count, words_of(s.inputs),
+                places, to);
+  if (s.form != Form::bits) return;
+  const int32_t most = static_cast<int32_t>(most_differ(s)) + 1;
+  for (size_t i = 0; i < s.classes; ++i, to += planes * V::kBytes)
+    planes_of_ints<V>(a.bounds + i * s.outputs + first, count, most, planes, to);
+  std::memset(to, 0, V::kBytes);
+  if (a.flips) std::memcpy(to, a.flips + first / kWord, words_of(count) * sizeof(uint64_t));
+}
+
+template <class V>
+inline typename V::Vec below(const uint8_t* counts, const uint8_t* bounds, size_t planes) {
+  typename V::Vec lt = V::zero();
+  for (size_t p = 0; p < planes; ++p)
+    lt = V::borrow(V::load(counts + p * V::kBytes), V::load(bounds + p * V::kBytes), lt);
+  return lt;
+}
+
+// Rows of counts to packed bits. `bounds` are those of the tile, flips behind them.
+template <class V>
+void store_bits(const Args& a, size_t row, size_t rows, size_t first, size_t count,
+                const uint8_t* counts, const uint8_t* bounds) {
+  const size_t planes = planes_of(a.shape), words = words_of(count);
+  const typename V::Vec flips = V::load(bounds + a.shape.classes * planes * V::kBytes);
+  for (size_t r = row; r < row + rows; ++r, counts += planes * V::kBytes) {
+    const size_t group = a.class_of ? a.class_of[r] : 0u;
+    const typename V::Vec lt = below<V>(counts, bounds + group * planes * V::kBytes, planes);
+    alignas(64) uint64_t line[V::kBytes / 8];
+    V::store(reinterpret_cast<uint8_t*>(line), V::xor2(lt, flips));
+    uint64_t* y = a.bits + r * a.y_stride + first / kWord;
+    if (words == V::kBytes / 8)
+      std::memcpy(y, line, V::kBytes);
+    else
+      std::memcpy(y, line, words * sizeof(uint64_t));
+  }
+}
+
+// Planes to one integer per lane. 8 planes at a time are 8 x 8 bits in every byte position, which
+// are transposed: byte j of vector i is then lane 8 j + i. Three turns of interleaving vectors i
+// and i + 4 bring 16 lanes of each 128 bits together: vector m, 128 bits q: lanes 128 q + 16 m ...
+template <class V>
+__attribute__((noinline)) void ints_of(const uint8_t* counts, size_t planes, int32_t* to) {
+  constexpr size_t B = V::kBytes;
+  alignas(64) uint8_t bytes[8 * B];
+  for (size_t p = 0; p < planes; p += 8) {
+    typename V::Vec v[8], w[8];
+#define QRT_EACH _Pragma("GCC unroll 8") for (size_t i = 0; i < 8; ++i)
+#define QRT_TURN(to, from)                                 \
+  _Pragma("GCC unroll 4") for (size_t i = 0; i < 4; ++i) { \
+    to[2 * i] = V::zip_lo8(from[i], from[i + 4]);          \
+    to[2 * i + 1] = V::zip_hi8(from[i], from[i + 4]);      \
+  }
+    QRT_EACH v[i] = p + i < planes ? V::load(counts + (p + i) * B) : V::zero();
+    swap8<V, 4>(v, 0x0f0f0f0f0f0f0f0f, 0x3333333333333333, 0x5555555555555555);
+    QRT_TURN(w, v)
+    QRT_TURN(v, w)
+    QRT_TURN(w, v)
+    QRT_EACH V::store(bytes + i * B, w[i]);
+#undef QRT_EACH
+#undef QRT_TURN
+    for (size_t q = 0; q < B / 16; ++q) {
+      for (size_t m = 0; m < 8; ++m) {
+        const uint8_t* from = bytes + m * B + q * 16;
+        int32_t* lane = to + q * 128 + m * 16;
+        if (p == 0)
+          for (size_t n = 0; n < 16; ++n) lane[n] = from[n];
+        else
+          for (size_t n = 0; n < 16; ++n) lane[n] |= int32_t{from[n]} << p;
+      }
+    }
+  }
+}
+
+template <class V>
+void finish_rows(const Args& a, size_t row, size_t rows, size_t first, size_t count,
+                 const uint8_t* counts) {
+  const size_t planes = planes_of(a.shape);
+  alignas(64) int32_t differ[lanes<V>()];
+  for (size_t r = row; r < row + rows; ++r, counts += planes * V::kBytes) {
+    ints_of<V>(counts, planes, differ);
+    finish_row(a, r, first, count, differ);
+  }
+}
+
+template <class V>
+void outputs_tile(const Args& a, const uint8_t* kept, size_t first, size_t count) {
+  const Shape& s = a.shape;
+  uint8_t* table = static_cast<uint8_t*>(a.scratch);
+  Counting c{};
+  c.lanes = kept, c.lane_planes = s.w_planes, c.groups = groups_of(s.inputs);
+  c.stride = a.x_stride, c.row_plane = a.x_plane, c.row_planes = s.x_planes;
+  c.words = words_of(s.inputs), c.table = table, c.counts = table + table_bytes<V>();
+  c.planes = planes_of(s);
+  const size_t block = block_of<V>(s, s.rows, 1);
+  for (size_t r = 0; r < s.rows; r += c.count) {
+    c.count = least(block, s.rows - r);
+    c.rows = a.x + r * a.x_stride;
+    count_all<V>(c);
+    if (a.bits)
+      store_bits<V>(a, r, c.count, first, count, c.counts, kept + lane_lines(s) * V::kBytes);
+    else
+      finish_rows<V>(a, r, c.count, first, count, c.counts);
+  }
+}
+
+template <class W, class... Narrow>
+struct Outputs {
+  static size_t kept(const Shape& s) {
+    size_t bytes = 0;
+    each_tile<W, Narrow...>(s.outputs, 0, [&](auto v, size_t, size_t) {
+      bytes += tile_lines(s) * decltype(v)::kBytes;
+    });
+    return bytes;
+  }
+  static size_t scratch(const Shape& s) {
+    return most_of({tile_scratch<W>(s), tile_scratch<Narrow>(s)...});
+  }
+  template <class V>
+  static size_t tile_scratch(const Shape& s) {
+    return table_bytes<V>() + block_of<V>(s, s.rows, 1) * planes_of(s) * V::kBytes;
+  }
+  static void pack(const PackArgs& a) {
+    uint8_t* to = static_cast<uint8_t*>(a.kept);
+    each_tile<W, Narrow...>(a.shape.outputs, 0, [&](auto v, size_t first, size_t count) {
+      using V = decltype(v);
+      pack_tile<V>(a, first, count, to);
+      to += tile_lines(a.shape) * V::kBytes;
+    });
+  }
+  // Tiles before the first output are all of the widest kind.
+  static void run(const Args& a) {
+    const uint8_t* at = static_cast<const uint8_t*>(a.kept) +
+                        a.first_output / lanes<W>() * tile_lines(a.shape) * W::kBytes;
+    const size_t all = a.shape.outputs - a.first_output;
+    each_tile<W, Narrow...>(all, 0, [&](auto v, size_t first, size_t count) {
+      using V = decltype(v);
+      if (first < a.outputs) outputs_tile<V>(a, at, first, count);
+      at += tile_lines(a.shape) * V::kBytes;
+    });
+  }
+};
+
+}  // namespace
+}  // namespace qrt::kernels::bits
+
+#endif  // QRT_KERNELS_BITS_GENERIC_OUTPUTS_H_
