@@ -14,8 +14,9 @@
 // lanes, so it stays in L1 under the rows; those bring two offsets per triple.
 //
 // An ISA file gives struct V with kBytes (of a vector), Vec, load, store (aligned), zero, xor2,
-// and2, xor3, maj, borrow(d, b, t) = maj(~d, b, t), shl64<n>, shr64<n>, set64(x), zip_lo8, zip_hi8
-// (of bytes, in each 128 bits), and offsets(lo, hi, to): see Offsets.
+// and2, xor3, maj, borrow(d, b, t) = maj(~d, b, t), kTernary and then choose(mask, a, b), shl64<n>,
+// shr64<n>, set64(x), zip_lo8, zip_hi8 (of bytes, in each 128 bits), and offsets(lo, hi, to): see
+// Offsets.
 #ifndef QRT_KERNELS_BITS_GENERIC_H_
 #define QRT_KERNELS_BITS_GENERIC_H_
 
@@ -55,12 +56,20 @@ constexpr size_t planes_of(const Shape& s) {
 
 // ---- 64 x 64 bits are transposed -------------------------------------------------
 
-// The upper bits of a (those of ~mask) change places with the lower ones of b.
+// The upper bits of a (those of ~mask) change places with the lower ones of b: two shifts and two
+// choices where an operation takes three operands, else six operations.
 template <class V, int kShift>
 inline void swap(typename V::Vec& a, typename V::Vec& b, typename V::Vec mask) {
-  const typename V::Vec t = V::and2(V::xor2(V::template shr64<kShift>(a), b), mask);
-  b = V::xor2(b, t);
-  a = V::xor2(a, V::template shl64<kShift>(t));
+  using Vec = typename V::Vec;
+  const Vec down = V::template shr64<kShift>(a);
+  if constexpr (V::kTernary) {
+    a = V::choose(mask, a, V::template shl64<kShift>(b));
+    b = V::choose(mask, down, b);
+  } else {
+    const Vec t = V::and2(V::xor2(down, b), mask);
+    b = V::xor2(b, t);
+    a = V::xor2(a, V::template shl64<kShift>(t));
+  }
 }
 
 // Eight vectors whose numbers differ in three bits: 4, 2 and 1 times kShift / 4.
@@ -94,28 +103,42 @@ __attribute__((noinline)) void transpose64(uint8_t* lines) {
 #undef QRT_EACH
 }
 
-// Rows of words to `planes` lines of lanes: bit r of line k is input k of row r. Rows from `live`
+inline constexpr size_t kTurnWords = 4;  // of a row that are read at a time
+
+// Word j of row 64 c + i goes to column c of line i of to[j].
+template <class V, size_t N>
+inline void spread(const uint64_t* rows, size_t stride, size_t live, uint64_t* const* to) {
+  constexpr size_t kColumns = V::kBytes / 8;
+  for (size_t c = 0; c < kColumns; ++c, rows += kWord * stride) {
+    const size_t here = live > c * kWord ? least(live - c * kWord, kWord) : 0;
+    for (size_t i = 0; i < here; ++i)
+      for (size_t j = 0; j < N; ++j) to[j][i * kColumns + c] = rows[i * stride + j];
+    for (size_t i = here; i < kWord; ++i)
+      for (size_t j = 0; j < N; ++j) to[j][i * kColumns + c] = 0;
+  }
+}
+
+// Rows of words to `places` lines of lanes: bit r of line k is input k of row r. Rows from `live`
 // on are zeros, as are inputs behind the words.
 template <class V>
-void lanes_of(const uint64_t* rows, size_t stride, size_t live, size_t words, size_t planes,
+void lanes_of(const uint64_t* rows, size_t stride, size_t live, size_t words, size_t places,
               uint8_t* to) {
-  constexpr size_t B = V::kBytes, kColumns = B / 8;
-  alignas(64) uint64_t lines[64 * kColumns];
-  for (size_t j = 0; j * kWord < planes; ++j) {
-    const size_t count = least(kWord, planes - j * kWord);
-    if (j >= words) {
-      std::memset(to + j * kWord * B, 0, count * B);
-      continue;
-    }
-    for (size_t c = 0; c < kColumns; ++c) {
-      const size_t first = c * kWord, here = live > first ? least(live - first, kWord) : 0;
-      const uint64_t* from = rows + first * stride + j;
-      for (size_t i = 0; i < here; ++i) lines[i * kColumns + c] = from[i * stride];
-      for (size_t i = here; i < kWord; ++i) lines[i * kColumns + c] = 0;
-    }
-    transpose64<V>(reinterpret_cast<uint8_t*>(lines));
-    std::memcpy(to + j * kWord * B, lines, count * B);
+  constexpr size_t B = V::kBytes;
+  alignas(64) uint64_t rest[64 * B / 8];  // the last word may have fewer places
+  const size_t whole = least(words, places / kWord);
+  uint64_t* lines[kTurnWords];
+  for (size_t j = 0, n; j < words; j += n, rows += n) {
+    n = j + kTurnWords <= whole ? kTurnWords : 1;
+    for (size_t q = 0; q < n; ++q)
+      lines[q] = j < whole ? reinterpret_cast<uint64_t*>(to + (j + q) * kWord * B) : rest;
+    if (n == 1)
+      spread<V, 1>(rows, stride, live, lines);
+    else
+      spread<V, kTurnWords>(rows, stride, live, lines);
+    for (size_t q = 0; q < n; ++q) transpose64<V>(reinterpret_cast<uint8_t*>(lines[q]));
   }
+  if (whole < words) std::memcpy(to + whole * kWord * B, rest, (places - whole * kWord) * B);
+  if (words * kWord < places) std::memset(to + words * kWord * B, 0, (places - words * kWord) * B);
 }
 
 // ---- tables and counts ---------------------------------------------------------------

@@ -39,7 +39,24 @@ constexpr size_t tile_lines(const Shape& s) {
 template <class V>
 constexpr size_t block_of(const Shape& s, size_t rows, size_t unit) {
   const size_t fit = kCountBytes / (planes_of(s) * V::kBytes) / unit * unit;
-  return least(up_to(rows, unit), fit > unit ? fit : unit);
+  return least(up_to(rows == 0 ? 1 : rows, unit), fit > unit ? fit : unit);
+}
+
+// Nanoseconds with one width of lanes: of a group and a chunk counted for an iterated row, of what
+// the row costs besides (bits), of an int of a lane of it, of the table of a group, of a word of
+// all lanes that are turned. An ISA file says where they were measured.
+struct LanesCost {
+  float group, chunk, row, lane, table, word;
+};
+
+// Of `rows` iterated rows against one tile of lanes, its table made once per block of rows.
+template <class V>
+float count_cost_ns(const Shape& s, size_t rows, size_t block, const LanesCost& c) {
+  const size_t groups = groups_of(s.inputs), blocks = (rows + block - 1) / block;
+  const float passes = static_cast<float>(s.x_planes * s.w_planes);
+  const float chunks = passes * static_cast<float>((groups + kChunkGroups - 1) / kChunkGroups);
+  const float row = passes * static_cast<float>(groups) * c.group + (chunks - 1) * c.chunk;
+  return static_cast<float>(rows) * row + static_cast<float>(blocks * groups) * c.table;
 }
 
 template <size_t N>

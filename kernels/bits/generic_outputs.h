@@ -147,6 +147,21 @@ struct Outputs {
   static size_t tile_scratch(const Shape& s) {
     return table_bytes<V>() + block_of<V>(s, s.rows, 1) * planes_of(s) * V::kBytes;
   }
+  // c: of each width.
+  static float cost_ns(const Shape& s, const LanesCost* c) {
+    if (!in_contract(s)) return -1.0f;
+    float ns = 0;
+    const float rows = static_cast<float>(s.rows);
+    each_tile<W, Narrow...>(s.outputs, 0, [&](auto v, size_t, size_t) {
+      using V = decltype(v);
+      size_t width = 0;
+      while (W::kBytes >> width != V::kBytes) ++width;
+      const LanesCost& k = c[width];
+      const float store = s.form == Form::bits ? k.row : k.lane * static_cast<float>(lanes<V>());
+      ns += count_cost_ns<V>(s, s.rows, block_of<V>(s, s.rows, 1), k) + rows * store;
+    });
+    return ns;
+  }
   static void pack(const PackArgs& a) {
     uint8_t* to = static_cast<uint8_t*>(a.kept);
     each_tile<W, Narrow...>(a.shape.outputs, 0, [&](auto v, size_t first, size_t count) {

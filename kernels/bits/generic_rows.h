@@ -164,6 +164,23 @@ struct Rows {
         s.x_planes * groups_of(s.inputs) * kGroup + block_of<V>(s, s.outputs, kWord) * planes_of(s);
     return table_bytes<V>() + lines * V::kBytes;
   }
+  // c: of each width; an output costs more where rows are of several classes.
+  static float cost_ns(const Shape& s, const LanesCost* c, const WordsCost& words) {
+    if (!in_contract(s) || s.form != Form::bits) return -1.0f;
+    float ns = 0;
+    const float turned = static_cast<float>(s.x_planes * words_of(s.inputs));
+    const float bounds = 1.0f + 0.25f * static_cast<float>(s.classes - 1);
+    const size_t left = each_tile<W, Narrow...>(s.rows, kFew, [&](auto v, size_t, size_t) {
+      using V = decltype(v);
+      const LanesCost& k = c[V::kBytes == W::kBytes ? 0 : 1];
+      ns += count_cost_ns<V>(s, s.outputs, block_of<V>(s, s.outputs, kWord), k) +
+            static_cast<float>(s.outputs) * k.row * bounds + turned * k.word;
+    });
+    // Rows are what outputs are to Words.
+    Shape few = s;
+    few.rows = s.outputs, few.outputs = s.rows - left;
+    return ns + words_cost_ns<W>(few, words);
+  }
   static void run(const Args& a) {
     const auto tile = [&](auto v, size_t first, size_t count) {
       rows_tile<decltype(v)>(a, first, count);

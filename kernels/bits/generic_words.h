@@ -33,6 +33,7 @@ inline typename V::Vec count_word_lanes(const uint64_t* w, const uint64_t* x, si
     return V::xor2(V::load(reinterpret_cast<const uint8_t*>(w + i * L)), V::set64(x[i]));
   };
   Vec total = V::zero(), ones = total, twos = total, fours = total, bytes = total;
+  const bool carried = words >= 8;
   while (words >= 8) {
     const size_t steps = least(words / 8, kByteWords);
     for (size_t s = 0; s < steps; ++s, w += 8 * L, x += 8) {
@@ -48,9 +49,11 @@ inline typename V::Vec count_word_lanes(const uint64_t* w, const uint64_t* x, si
     bytes = V::zero();
   }
   // 4 * 8 + 2 * 8 + 8 + 7 * 8 = 112 is a byte.
-  bytes = V::pop8(fours), bytes = V::add8(bytes, bytes);
-  bytes = V::add8(bytes, V::pop8(twos)), bytes = V::add8(bytes, bytes);
-  bytes = V::add8(bytes, V::pop8(ones));
+  if (carried) {
+    bytes = V::pop8(fours), bytes = V::add8(bytes, bytes);
+    bytes = V::add8(bytes, V::pop8(twos)), bytes = V::add8(bytes, bytes);
+    bytes = V::add8(bytes, V::pop8(ones));
+  }
   for (size_t i = 0; i < words; ++i) bytes = V::add8(bytes, V::pop8(differ(i)));
   return V::add64(total, V::sad(bytes));
 }
@@ -108,19 +111,22 @@ __attribute__((noinline)) void differ64(const Args& a, const uint64_t* kept, con
   }
 }
 
-// Nanoseconds of a word of a row against a vector of weights, of the vector besides, and of an
-// output of a row stored.
+// Nanoseconds of 8 words of a row against a vector of weights, of a word besides, of the vector,
+// and of an output of a row stored.
 struct WordsCost {
-  float word, vector, output;
+  float eight, word, vector, output;
 };
 
 template <class V>
 float words_cost_ns(const Shape& s, const WordsCost& c) {
-  const float rows = static_cast<float>(s.rows), outputs = static_cast<float>(s.outputs);
+  if (!in_contract(s)) return -1.0f;
+  const size_t words = words_of(s.inputs), L = vector_words<V>();
   const float passes = static_cast<float>(s.x_planes * s.w_planes);
-  const float words = static_cast<float>(words_of(s.inputs));
-  const float vectors = static_cast<float>(up_to(s.outputs, vector_words<V>()) / vector_words<V>());
-  return rows * (vectors * passes * (words * c.word + c.vector) + outputs * c.output);
+  const float vectors = static_cast<float>((s.outputs + L - 1) / L);
+  const float vector =
+      static_cast<float>(words / 8) * c.eight + static_cast<float>(words % 8) * c.word + c.vector;
+  return static_cast<float>(s.rows) *
+         (vectors * passes * vector + static_cast<float>(s.outputs) * c.output);
 }
 
 // Weights as above, then what Bounds keeps.

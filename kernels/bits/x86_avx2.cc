@@ -33,6 +33,7 @@ inline void offsets_of(uint64_t lo, uint64_t hi, Offsets& at) {
 }
 
 struct V256 : V256Base {
+  static constexpr bool kTernary = false;
   static constexpr bool kCarrySave = true;
   static constexpr size_t kRows = 1;
   // b ^ c is common to both halves of an adder.
@@ -76,6 +77,7 @@ struct V256 : V256Base {
 };
 
 struct V128 : V128Base {
+  static constexpr bool kTernary = false;
   static Vec xor3(Vec a, Vec b, Vec c) { return xor2(a, xor2(b, c)); }
   static Vec maj(Vec a, Vec b, Vec c) { return _mm_or_si128(and2(b, c), and2(xor2(b, c), a)); }
   static Vec borrow(Vec d, Vec b, Vec t) {
@@ -88,17 +90,26 @@ using Out = Outputs<V256, V128>;
 using In = Rows<V256>;
 using Word = Words<V256>;
 
+// Fitted as those of x86_avx512.cc are.
+constexpr LanesCost kOutputs[] = {{5.4f, 12.0f, 10.0f, 0.35f, 30.0f, 0.0f},
+                                  {6.0f, 8.4f, 8.3f, 0.35f, 22.0f, 0.0f}};
+constexpr LanesCost kRows[] = {{5.6f, 8.0f, 18.5f, 0.0f, 30.0f, 330.0f}};
+constexpr WordsCost kWords = {3.9f, 0.7f, 3.5f, 0.1f};
+
 float outputs_ns(const Shape& s) {
-  return in_contract(s) ? 1.0f : -1.0f;
+  return Out::cost_ns(s, kOutputs);
 }
 float rows_ns(const Shape& s) {
-  return in_contract(s) && s.form == Form::bits ? 1.0f : -1.0f;
+  return In::cost_ns(s, kRows, kWords);
+}
+float words_ns(const Shape& s) {
+  return words_cost_ns<V256>(s, kWords);
 }
 
 }  // namespace
 
 const Way bits_avx2_outputs = {256, 1, Out::kept, Out::scratch, outputs_ns, Out::pack, Out::run};
 const Way bits_avx2_rows = {64, 256, In::kept, In::scratch, rows_ns, In::pack, In::run};
-const Way bits_avx2_words = {64, 1, Word::kept, Word::scratch, outputs_ns, Word::pack, Word::run};
+const Way bits_avx2_words = {64, 1, Word::kept, Word::scratch, words_ns, Word::pack, Word::run};
 
 }  // namespace qrt::kernels::bits
