@@ -84,21 +84,20 @@ inline void swap8(typename V::Vec (&v)[8], uint64_t far, uint64_t mid, uint64_t 
   swap<V, kShift / 4>(v[4], v[5], n), swap<V, kShift / 4>(v[6], v[7], n);
 }
 
-// 64 lines; every 64-bit column of them is a matrix of its own.
+// 64 lines `stride` bytes apart; every 64-bit column of them is a matrix of its own.
 template <class V>
-__attribute__((noinline)) void transpose64(uint8_t* lines) {
-  constexpr size_t B = V::kBytes;
+__attribute__((noinline)) void transpose64(uint8_t* lines, size_t stride) {
   typename V::Vec v[8];
 #define QRT_EACH _Pragma("GCC unroll 8") for (size_t j = 0; j < 8; ++j)
   for (size_t i = 0; i < 8; ++i) {
-    QRT_EACH v[j] = V::load(lines + (i + 8 * j) * B);
+    QRT_EACH v[j] = V::load(lines + (i + 8 * j) * stride);
     swap8<V, 32>(v, 0x00000000ffffffff, 0x0000ffff0000ffff, 0x00ff00ff00ff00ff);
-    QRT_EACH V::store(lines + (i + 8 * j) * B, v[j]);
+    QRT_EACH V::store(lines + (i + 8 * j) * stride, v[j]);
   }
   for (size_t i = 0; i < 8; ++i) {
-    QRT_EACH v[j] = V::load(lines + (8 * i + j) * B);
+    QRT_EACH v[j] = V::load(lines + (8 * i + j) * stride);
     swap8<V, 4>(v, 0x0f0f0f0f0f0f0f0f, 0x3333333333333333, 0x5555555555555555);
-    QRT_EACH V::store(lines + (8 * i + j) * B, v[j]);
+    QRT_EACH V::store(lines + (8 * i + j) * stride, v[j]);
   }
 #undef QRT_EACH
 }
@@ -135,7 +134,7 @@ void lanes_of(const uint64_t* rows, size_t stride, size_t live, size_t words, si
       spread<V, 1>(rows, stride, live, lines);
     else
       spread<V, kTurnWords>(rows, stride, live, lines);
-    for (size_t q = 0; q < n; ++q) transpose64<V>(reinterpret_cast<uint8_t*>(lines[q]));
+    for (size_t q = 0; q < n; ++q) transpose64<V>(reinterpret_cast<uint8_t*>(lines[q]), B);
   }
   if (whole < words) std::memcpy(to + whole * kWord * B, rest, (places - whole * kWord) * B);
   if (words * kWord < places) std::memset(to + words * kWord * B, 0, (places - words * kWord) * B);

@@ -59,6 +59,42 @@ float count_cost_ns(const Shape& s, size_t rows, size_t block, const LanesCost& 
   return static_cast<float>(rows) * row + static_cast<float>(blocks * groups) * c.table;
 }
 
+// Planes to one integer per lane. 8 planes at a time are 8 x 8 bits in every byte position, which
+// are transposed: byte j of vector i is then lane 8 j + i. Three turns of interleaving vectors i
+// and i + 4 bring 16 lanes of each 128 bits together: vector m, 128 bits q: lanes 128 q + 16 m ...
+template <class V>
+__attribute__((noinline)) void ints_of(const uint8_t* counts, size_t planes, int32_t* to) {
+  constexpr size_t B = V::kBytes;
+  alignas(64) uint8_t bytes[8 * B];
+  for (size_t p = 0; p < planes; p += 8) {
+    typename V::Vec v[8], w[8];
+#define QRT_EACH _Pragma("GCC unroll 8") for (size_t i = 0; i < 8; ++i)
+#define QRT_TURN(to, from)                                 \
+  _Pragma("GCC unroll 4") for (size_t i = 0; i < 4; ++i) { \
+    to[2 * i] = V::zip_lo8(from[i], from[i + 4]);          \
+    to[2 * i + 1] = V::zip_hi8(from[i], from[i + 4]);      \
+  }
+    QRT_EACH v[i] = p + i < planes ? V::load(counts + (p + i) * B) : V::zero();
+    swap8<V, 4>(v, 0x0f0f0f0f0f0f0f0f, 0x3333333333333333, 0x5555555555555555);
+    QRT_TURN(w, v)
+    QRT_TURN(v, w)
+    QRT_TURN(w, v)
+    QRT_EACH V::store(bytes + i * B, w[i]);
+#undef QRT_EACH
+#undef QRT_TURN
+    for (size_t q = 0; q < B / 16; ++q) {
+      for (size_t m = 0; m < 8; ++m) {
+        const uint8_t* from = bytes + m * B + q * 16;
+        int32_t* lane = to + q * 128 + m * 16;
+        if (p == 0)
+          for (size_t n = 0; n < 16; ++n) lane[n] = from[n];
+        else
+          for (size_t n = 0; n < 16; ++n) lane[n] |= int32_t{from[n]} << p;
+      }
+    }
+  }
+}
+
 template <size_t N>
 constexpr size_t most_of(const size_t (&sizes)[N]) {
   size_t most = 0;

@@ -1,7 +1,7 @@
 // Bit-sliced counting with rows in the lanes, which are transposed as they come; the weights of an
 // output are read as they lie in the file. 64 outputs of all lanes, transposed back, are words of
-// packed rows. The last few rows would leave most lanes empty and are counted word by word.
-// Rows<V...>: widths of vectors, the widest first.
+// packed rows, planes of counts turned back integers. The last few rows would leave most lanes
+// empty and are counted word by word. Rows<V...>: widths of vectors, the widest first.
 #ifndef QRT_KERNELS_BITS_GENERIC_ROWS_H_
 #define QRT_KERNELS_BITS_GENERIC_ROWS_H_
 
@@ -65,9 +65,25 @@ void store_word(const Args& a, const ClassLanes<V>& classes, size_t row, size_t 
     }
     V::store(to + n * B, bits);
   }
-  transpose64<V>(to);
+  transpose64<V>(to, B);
   uint64_t* y = a.bits + row * a.y_stride + first / kWord;
   for (size_t r = 0; r < rows; ++r) y[r * a.y_stride] = lines[r % kWord * (B / 8) + r / kWord];
+}
+
+// The same as integers: every plane of 64 outputs is turned in place, and a line of planes then
+// holds 64 outputs of a few rows.
+template <class V>
+void store_ints(const Args& a, size_t row, size_t rows, size_t first, size_t count,
+                uint8_t* counts) {
+  constexpr size_t B = V::kBytes;
+  const size_t planes = planes_of(a.shape);
+  for (size_t p = 0; p < planes; ++p) transpose64<V>(counts + p * B, planes * B);
+  alignas(64) int32_t differ[lanes<V>()];
+  for (size_t i = 0; i < least(kWord, rows); ++i, counts += planes * B) {
+    ints_of<V>(counts, planes, differ);
+    for (size_t r = i; r < rows; r += kWord)
+      finish_row(a, row + r, first, count, differ + r / kWord * kWord);
+  }
 }
 
 template <class V>
@@ -88,9 +104,14 @@ void rows_tile(const Args& a, size_t row, size_t rows) {
     c.count = least(block, a.outputs - n);
     c.rows = a.weights + (a.first_output + n) * a.w_stride;
     count_all<V>(c);
-    for (size_t i = 0; i < c.count; i += kWord)
-      store_word<V>(a, classes, row, rows, n + i, least(kWord, c.count - i),
-                    c.counts + i * c.planes * V::kBytes);
+    for (size_t i = 0; i < c.count; i += kWord) {
+      uint8_t* counts = c.counts + i * c.planes * V::kBytes;
+      const size_t count = least(kWord, c.count - i);
+      if (a.bits)
+        store_word<V>(a, classes, row, rows, n + i, count, counts);
+      else
+        store_ints<V>(a, row, rows, n + i, count, counts);
+    }
   }
 }
 
@@ -129,6 +150,10 @@ void few_word(const Args& a, const Bounds& kept, const uint64_t* beside, size_t 
   for (size_t n = 0; n < kWord; ++n)
     for (size_t l = 0; l < L; ++l) turned[l][n] = differ[n][l];
   for (size_t l = 0; l < rows; ++l) {
+    if (!a.bits) {
+      finish_row(a, row + l, first, count, turned[l]);
+      continue;
+    }
     const size_t group = a.class_of ? a.class_of[row + l] : 0u;
     const uint64_t less = V::less64(turned[l], kept.bounds + group * kept.stride + output);
     a.bits[(row + l) * a.y_stride + first / kWord] = less ^ kept.flips[output / kWord];
@@ -166,15 +191,17 @@ struct Rows {
   }
   // c: of each width; an output costs more where rows are of several classes.
   static float cost_ns(const Shape& s, const LanesCost* c, const WordsCost& words) {
-    if (!in_contract(s) || s.form != Form::bits) return -1.0f;
+    if (!in_contract(s)) return -1.0f;
     float ns = 0;
     const float turned = static_cast<float>(s.x_planes * words_of(s.inputs));
     const float bounds = 1.0f + 0.25f * static_cast<float>(s.classes - 1);
     const size_t left = each_tile<W, Narrow...>(s.rows, kFew, [&](auto v, size_t, size_t) {
       using V = decltype(v);
       const LanesCost& k = c[V::kBytes == W::kBytes ? 0 : 1];
+      const float store =
+          s.form == Form::bits ? k.row * bounds : k.lane * static_cast<float>(lanes<V>());
       ns += count_cost_ns<V>(s, s.outputs, block_of<V>(s, s.outputs, kWord), k) +
-            static_cast<float>(s.outputs) * k.row * bounds + turned * k.word;
+            static_cast<float>(s.outputs) * store + turned * k.word;
     });
     // Rows are what outputs are to Words.
     Shape few = s;

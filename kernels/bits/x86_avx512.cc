@@ -111,8 +111,8 @@ using Word = Words<V512>;
 constexpr LanesCost kOutputs[] = {{6.4f, 14.5f, 11.0f, 0.3f, 40.0f, 0.0f},
                                   {3.9f, 8.4f, 7.1f, 0.3f, 21.0f, 0.0f},
                                   {3.9f, 7.3f, 8.3f, 0.3f, 24.0f, 0.0f}};
-constexpr LanesCost kRows[] = {{6.2f, 12.0f, 24.0f, 0.0f, 40.0f, 600.0f},
-                               {4.0f, 6.1f, 16.5f, 0.0f, 21.0f, 320.0f}};
+constexpr LanesCost kRows[] = {{6.2f, 12.0f, 24.0f, 0.4f, 40.0f, 600.0f},
+                               {4.0f, 6.1f, 16.5f, 0.4f, 21.0f, 320.0f}};
 constexpr WordsCost kWords = {4.9f, 1.0f, 4.5f, 0.1f};
 
 float outputs_ns(const Shape& s) {
