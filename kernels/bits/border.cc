@@ -47,6 +47,15 @@ void bases(const BaseArgs& a) {
 void gather(const GatherArgs& a) {
   const size_t words = tap_words(a.window);
   const uint64_t fill = a.outside_ones ? ~uint64_t{0} : 0;
+  if (words == 1) {
+    const uint64_t outside = fill & last_mask(a.window.channels);
+    for (size_t r = 0; r < a.rows; ++r) {
+      const int32_t* at = a.at + r * a.window.taps;
+      for (size_t t = 0; t < a.window.taps; ++t)
+        a.to[r * a.stride + t] = at[t] == kOutside ? outside : a.x[at[t]];
+    }
+    return;
+  }
   for (size_t r = 0; r < a.rows; ++r) {
     uint64_t* to = a.to + r * a.stride;
     for (size_t t = 0; t < a.window.taps; ++t, to += words) {

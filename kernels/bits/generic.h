@@ -201,13 +201,24 @@ inline void count(const uint8_t* t, const Offsets& at, size_t groups,
   c[0] = c0, c[1] = c1, c[2] = c2, c[3] = c3, c[4] = c4, c[5] = c5, c[6] = c6;
 }
 
+// Tables are followed by the offsets of two rows: while one is counted, those of the next are made,
+// since words of a vector can be loaded only when it has left the store queue.
+template <class V>
+constexpr size_t table_lines() {
+  return kTriples * kLines * V::kBytes;
+}
+template <class V>
+constexpr size_t table_bytes() {
+  return table_lines<V>() + 2 * sizeof(Offsets);
+}
+
 // What is counted: lanes against rows, both with planes of their own.
 struct Counting {
   const uint8_t* lanes;  // [plane][groups * 24] lines
   size_t lane_planes, groups;
   const uint64_t* rows;  // [row] at stride words, [plane] at row_plane
   size_t stride, row_plane, row_planes, words, count;
-  uint8_t *table, *counts;  // [row][planes] lines
+  uint8_t *table, *counts;  // counts: [row][planes] lines
   size_t planes;
 };
 
@@ -232,7 +243,7 @@ __attribute__((noinline)) void count_rows(const Counting& a, const uint64_t* row
   constexpr size_t B = V::kBytes;
   const uint8_t* table = a.table;
   uint8_t* to = a.counts + shift * B;
-  Offsets at[2];
+  Offsets* at = reinterpret_cast<Offsets*>(a.table + table_lines<V>());
   offsets<V>(row, a.words, chunk, at[0]);
   for (size_t r = 0; r < a.count; ++r, row += a.stride, to += a.planes * B) {
     Vec c[kChunkPlanes];
@@ -280,11 +291,6 @@ void count_all(const Counting& a) {
       }
     }
   }
-}
-
-template <class V>
-constexpr size_t table_bytes() {
-  return kTriples * kLines * V::kBytes;
 }
 
 }  // namespace

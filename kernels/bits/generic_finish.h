@@ -37,24 +37,44 @@ struct Bounds {
 };
 
 // Adding 1.5 * 2^23 leaves no bits behind the point: the sum is rounded to nearest even.
-inline float nearest(float t) {
+inline int32_t nearest(float t) {
   constexpr float kMagic = 12582912.0f;
-  return t + kMagic - kMagic;
+  return static_cast<int32_t>(t + kMagic - kMagic);
+}
+inline uint8_t stored(float t, int32_t zero, uint8_t) {
+  return static_cast<uint8_t>(nearest(t) + zero);
+}
+inline float stored(float t, int32_t, float) {
+  return t;
 }
 
-inline void affine(const int8::Finish& f, size_t row, size_t first, size_t count, float* t) {
-  if (f.scale)
-    for (size_t n = 0; n < count; ++n) t[n] *= f.scale[first + n];
-  if (f.bias)
-    for (size_t n = 0; n < count; ++n) t[n] += f.bias[first + n];
-  if (f.residual) {
-    const uint8_t* add = f.residual + row * f.residual_stride + first;
-    for (size_t n = 0; n < count; ++n)
-      t[n] += static_cast<float>(int32_t{add[n]} - f.residual_zero) * f.residual_scale;
-  }
+// What stands for scales and biases that are not there: t * 1 and t + -0 are t to the bit.
+struct Neutral {
+  float ones[kMaxLanes], zeros[kMaxLanes];
+};
+constexpr Neutral neutral() {
+  Neutral n{};
+  for (size_t i = 0; i < kMaxLanes; ++i) n.ones[i] = 1.0f, n.zeros[i] = -0.0f;
+  return n;
+}
+constexpr Neutral kNeutral = neutral();
+
+// One loop, so that nothing goes to memory between its steps.
+template <bool kResidual, class Out>
+inline void finish_as(const int8::Finish& f, size_t row, size_t first, size_t count,
+                      const int32_t* base, const int32_t* differ, Out* __restrict y) {
+  const float* scale = f.scale ? f.scale + first : kNeutral.ones;
+  const float* bias = f.bias ? f.bias + first : kNeutral.zeros;
+  const uint8_t* add = kResidual ? f.residual + row * f.residual_stride + first : nullptr;
+  const float min = f.min, max = f.max, add_scale = f.residual_scale;
+  const int32_t zero = f.zero, add_zero = f.residual_zero;
   for (size_t n = 0; n < count; ++n) {
-    const float low = t[n] > f.min ? t[n] : f.min;  // a NaN is not greater
-    t[n] = low < f.max ? low : f.max;
+    float t = static_cast<float>(base[n] - 2 * differ[n]) * scale[n];
+    t += bias[n];
+    if (kResidual) t += static_cast<float>(int32_t{add[n]} - add_zero) * add_scale;
+    t = t > min ? t : min;  // a NaN is not greater
+    t = t < max ? t : max;
+    y[n] = stored(t, zero, Out{});
   }
 }
 
@@ -62,22 +82,22 @@ inline void affine(const int8::Finish& f, size_t row, size_t first, size_t count
 __attribute__((noinline)) void finish_row(const Args& a, size_t row, size_t first, size_t count,
                                           const int32_t* differ) {
   const int32_t* base = a.base + (a.class_of ? a.class_of[row] : 0u) * a.base_stride + first;
+  const size_t at = row * a.y_stride + first;
+  const int8::Finish& f = a.finish;
   if (a.sums) {
-    int32_t* y = a.sums + row * a.y_stride + first;
+    int32_t* __restrict y = a.sums + at;
     for (size_t n = 0; n < count; ++n) y[n] = base[n] - 2 * differ[n];
-    return;
+  } else if (a.y8) {
+    if (f.residual)
+      finish_as<true>(f, row, first, count, base, differ, a.y8 + at);
+    else
+      finish_as<false>(f, row, first, count, base, differ, a.y8 + at);
+  } else {
+    if (f.residual)
+      finish_as<true>(f, row, first, count, base, differ, a.y32 + at);
+    else
+      finish_as<false>(f, row, first, count, base, differ, a.y32 + at);
   }
-  alignas(64) float t[kMaxLanes];
-  for (size_t n = 0; n < count; ++n) t[n] = static_cast<float>(base[n] - 2 * differ[n]);
-  affine(a.finish, row, first, count, t);
-  if (a.y32) {
-    std::memcpy(a.y32 + row * a.y_stride + first, t, count * sizeof(float));
-    return;
-  }
-  uint8_t* y = a.y8 + row * a.y_stride + first;
-  const int32_t zero = a.finish.zero;
-  for (size_t n = 0; n < count; ++n)
-    y[n] = static_cast<uint8_t>(static_cast<int32_t>(nearest(t[n])) + zero);
 }
 
 }  // namespace
