@@ -39,6 +39,20 @@ struct Dots {
     std::memcpy(&four, p, 4);
     return vreinterpret_s8_s32(vdup_n_s32(four));
   }
+  // Entries in lanes: W is of x, X of the entries.
+  static void put_e(uint8_t* to, int32x4_t e) {
+    vst1q_u8(to, vreinterpretq_u8_s32(e));
+  }
+  static Sum start_e(const int32_t* p) {
+    const int32x4x2_t v = vzipq_s32(vld1q_s32(p), vdupq_n_s32(0));
+    return {v.val[0], v.val[1]};
+  }
+  static W dup_x(const uint8_t* p) {
+    return vreinterpret_s8_u8(veor_u8(vreinterpret_u8_s8(load_w(p)), vdup_n_u8(0x80)));
+  }
+  static Sum mac_e(Sum s, X e, W x) {
+    return mac(s, e, x);
+  }
   static void put_w(uint8_t*, const int8_t*) {}
   static Sum mac(Sum s, X x, W w) {
     return {vpadalq_s16(s.lo, vmull_s8(vget_low_s8(x), w)),
@@ -58,8 +72,15 @@ float lanes_cost_ns(const Shape& s) {
   return Lanes<Neon>::cost_ns(s, kLanesCost);
 }
 
+constexpr OutputsCost kOutputsCost = {12.0f, 10.0f, 4.0f, 2.5f, 1.5f};
+float outputs_cost_ns(const Shape& s) {
+  return Outputs<Neon>::cost_ns(s, kOutputsCost);
+}
+
 }  // namespace
 
 const Way lanes_neon = {64, kChunk, Lanes<Neon>::scratch, lanes_cost_ns, Lanes<Neon>::run};
+const Way outputs_neon = {64, Outputs<Neon>::kUnit, Outputs<Neon>::scratch, outputs_cost_ns,
+                          Outputs<Neon>::run};
 
 }  // namespace qrt::kernels::tables

@@ -23,6 +23,13 @@ struct Dots {
     std::memcpy(&four, p, 4);
     return vreinterpretq_s8_s32(vdupq_n_s32(four));
   }
+  // Entries in lanes: W is of x, X of the entries.
+  static void put_e(uint8_t* to, int32x4_t e) { vst1q_u8(to, vreinterpretq_u8_s32(e)); }
+  static Sum start_e(const int32_t* p) { return vld1q_s32(p); }
+  static W dup_x(const uint8_t* p) {
+    return vreinterpretq_s8_u8(veorq_u8(vreinterpretq_u8_s8(load_w(p)), vdupq_n_u8(0x80)));
+  }
+  static Sum mac_e(Sum s, X e, W x) { return mac(s, e, x); }
   static void put_w(uint8_t*, const int8_t*) {}
   static Sum mac(Sum s, X x, W w) { return vdotq_s32(s, x, w); }
   static int32x4_t total(Sum s) { return s; }
@@ -36,8 +43,15 @@ float lanes_cost_ns(const Shape& s) {
   return Lanes<Neon>::cost_ns(s, kLanesCost);
 }
 
+constexpr OutputsCost kOutputsCost = {12.0f, 3.0f, 4.0f, 2.5f, 1.5f};
+float outputs_cost_ns(const Shape& s) {
+  return Outputs<Neon>::cost_ns(s, kOutputsCost);
+}
+
 }  // namespace
 
 const Way lanes_neondot = {64, kChunk, Lanes<Neon>::scratch, lanes_cost_ns, Lanes<Neon>::run};
+const Way outputs_neondot = {64, Outputs<Neon>::kUnit, Outputs<Neon>::scratch, outputs_cost_ns,
+                             Outputs<Neon>::run};
 
 }  // namespace qrt::kernels::tables

@@ -3,6 +3,7 @@
 #define QRT_KERNELS_TABLES_GENERIC_WAYS_H_
 
 #include "kernels/tables/generic_lanes.h"
+#include "kernels/tables/generic_outputs.h"
 
 namespace qrt::kernels::tables {
 namespace {
@@ -91,6 +92,46 @@ struct Lanes {
     size_t most = 0;
     for (const size_t b : bytes) most = b > most ? b : most;
     return most;
+  }
+};
+
+// Nanoseconds of one table made, of each of its dwords; of one vector of codes unpacked, of one
+// looked up for a row; of one output of one row finished.
+struct OutputsCost {
+  float table, dword, codes, lookup, finish;
+};
+
+// V: the widest vector.
+template <class V>
+struct Outputs {
+  // A byte of codes is two outputs; whole lines of a thread's own.
+  static constexpr size_t kUnit = V::kBytes;
+
+  static float cost_ns(const Shape& s, const OutputsCost& c) {
+    if (!can(s)) return -1.0f;
+    const float rows = static_cast<float>(s.rows), lookups = static_cast<float>(s.blocks * s.books);
+    const float tiles = static_cast<float>((s.rows + V::kUnroll - 1) / V::kUnroll);
+    const float lines = static_cast<float>(up_to(s.outputs, V::kBytes) / V::kBytes);
+    const float dwords = static_cast<float>(up_to(s.dim, 4) / 4);
+    return lookups * rows * (c.table + dwords * c.dword) +
+           lookups * lines * (tiles * c.codes + rows * c.lookup) +
+           rows * static_cast<float>(s.outputs) * c.finish;
+  }
+  static bool can(const Shape& s) { return in_contract(s) && s.bits == 4 && s.keep != 12; }
+  static size_t scratch(const Shape& s) { return can(s) ? outputs_plan<V>(s).total : 0; }
+  static void run(const Args& a) {
+    if (a.outputs == 0) return;
+    // Tiles of about equal height: 49 rows are 7 times 7.
+    const size_t tiles = (a.rows + V::kUnroll - 1) / V::kUnroll;
+    for (size_t t = 0, first = 0; t < tiles; ++t) {
+      Args tile = rows_from(a, first);
+      tile.rows = a.rows / tiles + (t < a.rows % tiles ? 1 : 0);
+      first += tile.rows;
+      if (a.keep == 8)
+        outputs_rows<V, 8>(tile);
+      else
+        outputs_rows<V, 7>(tile);
+    }
   }
 };
 

@@ -23,8 +23,15 @@ float lanes_cost_ns(const Shape& s) {
   return Wide::cost_ns(s, kLanesCost);
 }
 
+constexpr OutputsCost kOutputsCost = {2.0f, 0.8f, 0.7f, 0.3f, 0.4f};
+float outputs_cost_ns(const Shape& s) {
+  return Outputs<Ymm>::cost_ns(s, kOutputsCost);
+}
+
 }  // namespace
 
 const Way lanes_avx2 = {64, kChunk, Wide::scratch, lanes_cost_ns, Wide::run};
+const Way outputs_avx2 = {64, Outputs<Ymm>::kUnit, Outputs<Ymm>::scratch, outputs_cost_ns,
+                          Outputs<Ymm>::run};
 
 }  // namespace qrt::kernels::tables

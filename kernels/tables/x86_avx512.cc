@@ -26,8 +26,15 @@ float lanes_cost_ns(const Shape& s) {
   return Wide::cost_ns(s, kLanesCost);
 }
 
+constexpr OutputsCost kOutputsCost = {2.0f, 0.8f, 1.0f, 0.5f, 0.3f};
+float outputs_cost_ns(const Shape& s) {
+  return Outputs<Zmm>::cost_ns(s, kOutputsCost);
+}
+
 }  // namespace
 
 const Way lanes_avx512 = {64, kChunk, Wide::scratch, lanes_cost_ns, Wide::run};
+const Way outputs_avx512 = {64, Outputs<Zmm>::kUnit, Outputs<Zmm>::scratch, outputs_cost_ns,
+                            Outputs<Zmm>::run};
 
 }  // namespace qrt::kernels::tables

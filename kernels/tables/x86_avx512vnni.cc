@@ -39,6 +39,15 @@ struct Dots {
   }
   static void put_w(uint8_t*, const int8_t*) {}
   static Sum mac(Sum s, X x, W w) { return Register<kBits>::dot(s, x, w); }
+  // Entries in lanes: W is of x, X of the entries.
+  static void put_e(uint8_t* to, Vec e) { put_x(to, e); }
+  static Sum start_e(const int32_t* p) {
+    Sum s;
+    std::memcpy(&s, p, sizeof s);
+    return s;
+  }
+  static W dup_x(const uint8_t* p) { return load_w(p); }
+  static Sum mac_e(Sum s, X e, W x) { return Register<kBits>::dot(s, x, e); }
   static Vec total(Sum s) { return s; }
 };
 
@@ -73,8 +82,15 @@ float lanes_cost_ns(const Shape& s) {
   return Wide::cost_ns(s, kLanesCost);
 }
 
+constexpr OutputsCost kOutputsCost = {2.0f, 0.3f, 1.0f, 0.5f, 0.3f};
+float outputs_cost_ns(const Shape& s) {
+  return Outputs<Zmm>::cost_ns(s, kOutputsCost);
+}
+
 }  // namespace
 
 const Way lanes_avx512vnni = {64, kChunk, Wide::scratch, lanes_cost_ns, Wide::run};
+const Way outputs_avx512vnni = {64, Outputs<Zmm>::kUnit, Outputs<Zmm>::scratch, outputs_cost_ns,
+                                Outputs<Zmm>::run};
 
 }  // namespace qrt::kernels::tables
