@@ -37,13 +37,13 @@ struct Dots {
 
 #include "kernels/tables/neon_vector.inc"
 
+constexpr OutputsCost kOutputsCost = {12.0f, 3.0f, 4.0f, 2.5f, 1.5f};
 // Instruction counts times 0.5 ns, not measured on hardware: they rank only.
 constexpr LanesCost kLanesCost[] = {{5.0f, 2.5f, 2.0f, 2.0f, 3.0f, 0.5f, 1.0f}};
 float lanes_cost_ns(const Shape& s) {
-  return Lanes<Neon>::cost_ns(s, kLanesCost);
+  return Lanes<Neon>::cost_ns(s, kLanesCost, kOutputsCost);
 }
 
-constexpr OutputsCost kOutputsCost = {12.0f, 3.0f, 4.0f, 2.5f, 1.5f};
 float outputs_cost_ns(const Shape& s) {
   return Outputs<Neon>::cost_ns(s, kOutputsCost);
 }

@@ -44,9 +44,9 @@ void copy_rows(uint8_t* to, size_t stride, size_t rows, size_t live, const uint8
 }
 
 template <class V, size_t Z>
-inline void add_residual(const int8::Finish& f, const uint8_t* line, typename V::F* t) {
+inline void add_residual(const int8::Finish& f, typename V::Vec line, typename V::F* t) {
   typename V::Vec q[Z];
-  V::ints_of_line(V::load(line), Z, q);
+  V::ints_of_line(line, Z, q);
   const typename V::Vec zero = V::set32(-f.residual_zero);
   _Pragma("GCC unroll 4") for (size_t z = 0; z < Z; ++z) t[z] =
       V::add_f(t[z], V::mul_f(V::to_float(V::add32(q[z], zero)), V::set_f(f.residual_scale)));
@@ -62,7 +62,7 @@ inline void affine(const int8::Finish& f, size_t n, const uint8_t* residual,
     if (f.scale) t[z] = V::mul_f(t[z], V::set_f(f.scale[n]));
     if (f.bias) t[z] = V::add_f(t[z], V::set_f(f.bias[n]));
   }
-  if (residual) add_residual<V, Z>(f, residual, t);
+  if (residual) add_residual<V, Z>(f, V::load(residual), t);
   _Pragma("GCC unroll 4") for (size_t z = 0; z < Z; ++z) t[z] = V::min_f(V::max_f(t[z], lo), hi);
 }
 

@@ -20,10 +20,17 @@ namespace qrt::kernels::tables {
 namespace {
 
 inline constexpr size_t kNibbles = 16;  // entries
+inline constexpr int kTogether = 4;     // vectors of outputs of one row
+inline constexpr size_t kCacheLine = 64;
+
+template <size_t kSize>
+inline void prefetch(const uint8_t* p) {
+  for (size_t i = 0; i < kSize; i += kCacheLine) __builtin_prefetch(p + i);
+}
 
 struct OutputsPlan {
   size_t group;  // blocks
-  size_t entries, starts, tables, acc, sums, codes, copy, place, total;
+  size_t entries, starts, scale, bias, tables, acc, sums, codes, copy, place, total;
 };
 
 template <class V>
@@ -31,10 +38,12 @@ OutputsPlan outputs_plan(const Shape& s) {
   const size_t dwords = up_to(s.dim, 4) / 4, rows = least(s.rows, V::kUnroll);
   const size_t outputs = up_to(s.outputs, V::kBytes);
   OutputsPlan p{};
-  p.group = least(s.blocks, rows == 1 ? 32 : 128);
+  p.group = least(s.blocks, rows == 1 ? 16 : 128);
   Carve carve;
   p.entries = carve.take(s.books * dwords * 4 * V::Narrow::kXBytes);
   p.starts = carve.take(s.books * kNibbles * sizeof(int32_t));
+  p.scale = carve.take(outputs * sizeof(float));
+  p.bias = carve.take(outputs * sizeof(float));
   p.tables = carve.take(rows * p.group * kNibbles);
   p.acc = carve.take(rows * outputs * 2);
   p.sums = carve.take(s.blocks * s.books <= 256 ? 0 : rows * outputs * sizeof(int32_t));
@@ -115,72 +124,108 @@ void fill_tables(const Fill& f) {
 struct Sweep {
   const uint8_t* codes;
   size_t stride;          // from one block's codes to the next one's
+  size_t ahead;           // from codes to those that come soon after
   const uint8_t* tables;  // [row][table_stride], 16 bytes per block
   size_t table_stride, blocks;
-  uint8_t* acc;  // [row][2 * kBytes]
+  uint8_t* acc;  // [vector of outputs][row][2 * kBytes]
   bool first;
 };
 
-// kBytes outputs of R rows.
-template <class V, int kKeep, int R>
+// R rows of C times kBytes outputs.
+template <class V, int kKeep, int R, int C>
 __attribute__((noinline)) void sweep(const Sweep& k) {
-  typename V::Acc8 s[R];
-#define QRT_EACH _Pragma("GCC unroll 8") for (int r = 0; r < R; ++r)
+  constexpr size_t kHalf = V::kBytes / 2, kAcc = 2 * V::kBytes;
+  typename V::Acc8 s[C * R];
+#define QRT_EACH_ROW _Pragma("GCC unroll 8") for (int r = 0; r < R; ++r)
+#define QRT_EACH _Pragma("GCC unroll 4") for (int c = 0; c < C; ++c) QRT_EACH_ROW
   if (k.first) {
-    QRT_EACH s[r] = V::none8();
+    QRT_EACH s[c * R + r] = V::none8();
   } else {
-    QRT_EACH s[r] = V::load8(k.acc + r * 2 * V::kBytes);
+    QRT_EACH s[c * R + r] = V::load8(k.acc + (c * R + r) * kAcc);
   }
   const uint8_t* codes = k.codes;
   const uint8_t* t = k.tables;
   const uint8_t* const end = t + k.blocks * kNibbles;
-  const size_t table_stride = k.table_stride;
+  const size_t table_stride = k.table_stride, stride = k.stride, ahead = k.ahead;
+  const auto line = [table_stride](const uint8_t* table, int r, typename V::Vec at) {
+    return V::pick(table + r * table_stride, at);
+  };
   if (kKeep == 7) {
-    for (; t + kNibbles < end; t += 2 * kNibbles, codes += 2 * k.stride) {
-      const typename V::Vec n0 = V::nibbles(codes), n1 = V::nibbles(codes + k.stride);
-      QRT_EACH {
-        const uint8_t* const row = t + r * table_stride;
-        s[r] = V::acc8(s[r], V::add8(V::pick(row, n0), V::pick(row + kNibbles, n1)));
+    for (; t + kNibbles < end; t += 2 * kNibbles, codes += 2 * stride) {
+      _Pragma("GCC unroll 4") for (int c = 0; c < C; ++c) {
+        const typename V::Vec at = V::nibbles(codes + c * kHalf);
+        const typename V::Vec next = V::nibbles(codes + stride + c * kHalf);
+        QRT_EACH_ROW s[c * R + r] =
+            V::acc8(s[c * R + r], V::add8(line(t, r, at), line(t + kNibbles, r, next)));
       }
+      if (C > 1) prefetch<C * kHalf>(codes + ahead), prefetch<C * kHalf>(codes + stride + ahead);
     }
   }
-  for (; t < end; t += kNibbles, codes += k.stride) {
-    const typename V::Vec n = V::nibbles(codes);
-    QRT_EACH s[r] = V::acc8(s[r], V::pick(t + r * table_stride, n));
+  for (; t < end; t += kNibbles, codes += stride) {
+    _Pragma("GCC unroll 4") for (int c = 0; c < C; ++c) {
+      const typename V::Vec at = V::nibbles(codes + c * kHalf);
+      QRT_EACH_ROW s[c * R + r] = V::acc8(s[c * R + r], line(t, r, at));
+    }
+    if (C > 1) prefetch<C * kHalf>(codes + ahead);
   }
-  QRT_EACH V::store8(k.acc + r * 2 * V::kBytes, s[r]);
+  QRT_EACH V::store8(k.acc + (c * R + r) * kAcc, s[c * R + r]);
 #undef QRT_EACH
+#undef QRT_EACH_ROW
 }
 
 template <class V, int kKeep, int... R>
 inline void sweep_rows(size_t rows, const Sweep& k, std::integer_sequence<int, R...>) {
   using Fn = void(const Sweep&);
-  static constexpr Fn* kByRows[] = {&sweep<V, kKeep, R + 1>...};
+  static constexpr Fn* kByRows[] = {&sweep<V, kKeep, R + 1, 1>...};
   kByRows[rows - 1](k);
 }
 
-// Where the codes of kBytes outputs from n on of `blocks` blocks can be read: in the file, or in a
-// copy if they start inside a byte or end behind the file's.
-template <class V>
-void find_codes(const Args& a, size_t book, size_t first, size_t blocks, size_t n, uint8_t* copy,
-                Sweep* k) {
-  constexpr size_t kHalf = V::kBytes / 2;
+// Where the codes of `bytes` bytes' outputs from n on of `blocks` blocks can be read in the file:
+// false if they start inside a byte or end behind the file's.
+inline bool find_codes(const Args& a, size_t book, size_t first, size_t blocks, size_t n,
+                       size_t bytes, Sweep* k) {
   const int8::Coded& s = a.source;
   const size_t at = a.first_output + n;
   k->codes = s.codes + book * s.book_bytes + first * s.row_bytes + at / 2;
   k->stride = s.row_bytes;
   const uint8_t* const last = k->codes + (blocks - 1) * s.row_bytes;
-  const bool inside = static_cast<size_t>(s.codes_end - last) >= kHalf;
-  if (at % 2 == 0 && inside) return;
+  return at % 2 == 0 && static_cast<size_t>(s.codes_end - last) >= bytes;
+}
+
+// Else they are copied.
+template <class V>
+void copy_codes(const Args& a, size_t blocks, size_t n, uint8_t* copy, Sweep* k) {
+  constexpr size_t kHalf = V::kBytes / 2;
+  const bool even = (a.first_output + n) % 2 == 0;
   for (size_t b = 0; b < blocks; ++b) {
-    const uint8_t* const row = k->codes + b * s.row_bytes;
+    const uint8_t* const row = k->codes + b * k->stride;
     uint8_t bytes[kHalf + 1] = {};
-    std::memcpy(bytes, row, least(kHalf + 1, static_cast<size_t>(s.codes_end - row)));
+    std::memcpy(bytes, row, least(kHalf + 1, static_cast<size_t>(a.source.codes_end - row)));
     for (size_t i = 0; i < kHalf; ++i)
       copy[b * kHalf + i] =
-          at % 2 == 0 ? bytes[i] : static_cast<uint8_t>(bytes[i] >> 4 | bytes[i + 1] << 4);
+          even ? bytes[i] : static_cast<uint8_t>(bytes[i] >> 4 | bytes[i + 1] << 4);
   }
   k->codes = copy, k->stride = kHalf;
+}
+
+// Looks `blocks` blocks of a book up for the outputs from n on; how many vectors of them.
+template <class V, int kKeep>
+size_t sweep_some(const Args& a, size_t book, size_t first, size_t blocks, size_t n, uint8_t* copy,
+                  Sweep* k) {
+  constexpr size_t kHalf = V::kBytes / 2;
+  // One row: several vectors, so that whole lines of memory are read at once, and those that are
+  // next but one are asked for: further on in the row or where the next blocks begin.
+  if (a.rows == 1 && n + kTogether * V::kBytes <= a.outputs &&
+      find_codes(a, book, first, blocks, n, kTogether * kHalf, k)) {
+    const size_t two = 2 * kTogether * kHalf, row = a.outputs / 2;
+    const bool inside = n / 2 + two < row;
+    k->ahead = inside ? two : blocks * k->stride + two - row;
+    sweep<V, kKeep, 1, kTogether>(*k);
+    return kTogether;
+  }
+  if (!find_codes(a, book, first, blocks, n, kHalf, k)) copy_codes<V>(a, blocks, n, copy, k);
+  sweep_rows<V, kKeep>(a.rows, *k, std::make_integer_sequence<int, V::kUnroll>{});
+  return 1;
 }
 
 // ---- outputs --------------------------------------------------------------------
@@ -191,71 +236,66 @@ constexpr size_t output_of(size_t p) {
   return p < V::kBytes / 2 ? 2 * p : 2 * (p - V::kBytes / 2) + 1;
 }
 
-// scale, bias and residual in the order of a line's int32 vectors.
+// Floats of `live` outputs in the order of a line's int32 vectors.
 template <class V>
-struct InOrder {
-  alignas(64) float scale[V::kBytes], bias[V::kBytes];
-  InOrder(const int8::Finish& f, size_t n, size_t live) {
-    for (size_t p = 0; p < V::kBytes; ++p) {
-      const size_t to = V::int_of_byte(p), from = output_of<V>(p);
-      scale[to] = f.scale && from < live ? f.scale[n + from] : 0.0f;
-      bias[to] = f.bias && from < live ? f.bias[n + from] : 0.0f;
-    }
+inline void order_floats(const float* from, size_t live, float* to) {
+  float copy[V::kBytes] = {};
+  if (live < V::kBytes) {
+    std::memcpy(copy, from, live * sizeof(float));
+    from = copy;
   }
-};
+  _Pragma("GCC unroll 64") for (size_t p = 0; p < V::kBytes; ++p) to[V::int_of_byte(p)] =
+      from[output_of<V>(p)];
+}
 
-// The bytes of `live` outputs as a line: even ones, then odd ones; and back.
+// Once for all rows of a call: scale and bias of all outputs as finish_line() reads them.
 template <class V>
-inline void line_of_bytes(const uint8_t* from, size_t live, uint8_t* line) {
-  using N = typename V::Narrow;
-  alignas(64) uint8_t all[V::kBytes + 16] = {};
-  std::memcpy(all, from, live);
-  alignas(64) uint8_t even[V::kBytes / 2 + 16], odd[V::kBytes / 2 + 16];
-  for (size_t i = 0; i < V::kBytes; i += 32)
-    N::unzip8(N::load(all + i), N::load(all + (i + 16) % V::kBytes), even + i / 2, odd + i / 2);
-  std::memcpy(line, even, V::kBytes / 2), std::memcpy(line + V::kBytes / 2, odd, V::kBytes / 2);
+void order_affine(const Args& a, float* scale, float* bias) {
+  for (size_t n = 0; n < a.outputs; n += V::kBytes) {
+    const size_t live = least(V::kBytes, a.outputs - n);
+    if (a.finish.scale) order_floats<V>(a.finish.scale + n, live, scale + n);
+    if (a.finish.bias) order_floats<V>(a.finish.bias + n, live, bias + n);
+  }
+}
+
+// `live` bytes at any address.
+template <class V>
+inline typename V::Vec load_live(const uint8_t* p, size_t live) {
+  if (live == V::kBytes) return V::loadu(p);
+  alignas(64) uint8_t copy[V::kBytes] = {};
+  std::memcpy(copy, p, live);
+  return V::load(copy);
 }
 template <class V>
-inline void bytes_of_line(const uint8_t* line, size_t live, uint8_t* to) {
-  using N = typename V::Narrow;
-  alignas(64) uint8_t halves[2 * V::kBytes], all[V::kBytes + 16];
-  std::memcpy(halves, line, V::kBytes / 2);
-  std::memcpy(halves + V::kBytes, line + V::kBytes / 2, V::kBytes / 2);
-  for (size_t i = 0; i < V::kBytes / 2; i += 16) {
-    const typename N::Vec even = N::load(halves + i), odd = N::load(halves + V::kBytes + i);
-    N::store(all + 2 * i, N::zip_lo8(even, odd));
-    if (V::kBytes > 16) N::store(all + 2 * i + 16, N::zip_hi8(even, odd));
-  }
-  if (live == V::kBytes)
-    std::memcpy(to, all, V::kBytes);
-  else
-    std::memcpy(to, all, live);
+inline void store_live(uint8_t* p, typename V::Vec v, size_t live) {
+  if (live == V::kBytes) return V::storeu(p, v);
+  alignas(64) uint8_t copy[V::kBytes];
+  V::store(copy, v);
+  std::memcpy(p, copy, live);
 }
 
 // One row of a line's outputs, n being the first.
 template <class V>
-inline void finish_line(const Args& a, size_t row, size_t n, size_t live, const InOrder<V>& order,
+inline void finish_line(const Args& a, size_t row, size_t n, const float* scale, const float* bias,
                         const typename V::Vec* v) {
+  const size_t live = least(V::kBytes, a.outputs - n);
   typename V::F t[4];
   const int8::Finish& f = a.finish;
 #define QRT_EACH _Pragma("GCC unroll 4") for (size_t z = 0; z < 4; ++z)
   QRT_EACH {
     t[z] = V::to_float(v[z]);
-    if (f.scale) t[z] = V::mul_f(t[z], V::load_f(order.scale + z * V::kLanes));
-    if (f.bias) t[z] = V::add_f(t[z], V::load_f(order.bias + z * V::kLanes));
+    if (f.scale) t[z] = V::mul_f(t[z], V::load_f(scale + n + z * V::kLanes));
+    if (f.bias) t[z] = V::add_f(t[z], V::load_f(bias + n + z * V::kLanes));
   }
   if (f.residual) {
-    alignas(64) uint8_t line[V::kBytes];
-    line_of_bytes<V>(f.residual + row * f.residual_stride + n, live, line);
-    add_residual<V, 4>(f, line, t);
+    const uint8_t* const from = f.residual + row * f.residual_stride + n;
+    add_residual<V, 4>(f, V::apart(load_live<V>(from, live)), t);
   }
   QRT_EACH t[z] = V::min_f(V::max_f(t[z], V::set_f(f.min)), V::set_f(f.max));
   if (a.y8) {
-    alignas(64) uint8_t line[V::kBytes];
     typename V::Vec q[4];
     QRT_EACH q[z] = V::add32(V::nearest(t[z]), V::set32(f.zero));
-    V::store(line, V::line_of_ints(q, 4));
-    bytes_of_line<V>(line, live, a.y8 + row * a.y_stride + n);
+    store_live<V>(a.y8 + row * a.y_stride + n, V::in_turn(V::line_of_ints(q, 4)), live);
     return;
   }
   float floats[V::kBytes];
@@ -266,22 +306,27 @@ inline void finish_line(const Args& a, size_t row, size_t n, size_t live, const 
     if (output_of<V>(p) < live) y[output_of<V>(p)] = floats[V::int_of_byte(p)];
 }
 
-// Sums in 16 bits of `lookups` lookups are added to those in 32 bits, or finished.
+// Sums in 16 bits are added to those in 32 bits, or finished.
+struct Settle {
+  const float *scale, *bias;  // in order
+  const uint8_t* acc;
+  size_t lookups;
+  int32_t* sums;
+  bool first, last;
+};
+
 template <class V, int kKeep>
-__attribute__((noinline)) void settle(const Args& a, size_t n, const uint8_t* acc, size_t lookups,
-                                      int32_t* sums, bool first, bool last) {
-  const size_t live = least(V::kBytes, a.outputs - n);
-  const InOrder<V> order(a.finish, n, last ? live : 0);
+__attribute__((noinline)) void settle(const Args& a, size_t n, const Settle& k) {
   for (size_t r = 0; r < a.rows; ++r) {
     typename V::Vec v[4];
-    V::ints_of_acc8(V::load8(acc + r * 2 * V::kBytes), static_cast<int32_t>(lookups) << (kKeep - 1),
-                    v);
-    uint8_t* const p = reinterpret_cast<uint8_t*>(sums + r * V::kBytes);
-    for (size_t z = 0; z < 4; ++z) {
-      if (!first) v[z] = V::add32(v[z], V::load(p + z * V::kBytes));
-      if (!last) V::store(p + z * V::kBytes, v[z]);
+    V::ints_of_acc8(V::load8(k.acc + r * 2 * V::kBytes),
+                    static_cast<int32_t>(k.lookups) << (kKeep - 1), v);
+    uint8_t* const p = reinterpret_cast<uint8_t*>(k.sums + r * V::kBytes);
+    _Pragma("GCC unroll 4") for (size_t z = 0; z < 4; ++z) {
+      if (!k.first) v[z] = V::add32(v[z], V::load(p + z * V::kBytes));
+      if (!k.last) V::store(p + z * V::kBytes, v[z]);
     }
-    if (last) finish_line<V>(a, r, n, live, order, v);
+    if (k.last) finish_line<V>(a, r, n, k.scale, k.bias, v);
   }
 }
 
@@ -307,32 +352,53 @@ void outputs_group(const Args& a, const OutputsPlan& p, size_t book, size_t firs
 
 // At most V::kUnroll rows.
 template <class V, int kKeep>
-void outputs_rows(const Args& a) {
+void outputs_rows(const Args& a, const OutputsPlan& p) {
   constexpr size_t kFlush = kKeep == 8 ? 256 : 512;
   const Shape s = shape_of(a);
-  const OutputsPlan p = outputs_plan<V>(s);
   uint8_t* const at = static_cast<uint8_t*>(a.scratch);
-  entries_to_lanes<typename V::Narrow>(a, at + p.entries,
-                                       reinterpret_cast<int32_t*>(at + p.starts));
-  size_t held = 0;  // lookups in acc
-  bool settled = false;
+  Settle to{reinterpret_cast<const float*>(at + p.scale),
+            reinterpret_cast<const float*>(at + p.bias),
+            nullptr,
+            0,
+            nullptr,
+            true,
+            false};
   for (size_t book = 0; book < s.books; ++book) {
     for (size_t b = 0, blocks; b < s.blocks; b += blocks) {
       blocks = least(p.group, s.blocks - b);
       outputs_group<V, kKeep>(a, p, book, b, blocks);
-      Sweep k{nullptr, 0, at + p.tables, p.group * kNibbles, blocks, nullptr, held == 0};
-      held += blocks;
-      const bool last = book + 1 == s.books && b + blocks == s.blocks;
-      const bool full = last || held + p.group > kFlush;
-      for (size_t n = 0; n < s.outputs; n += V::kBytes) {
+      Sweep k{nullptr, 0, 0, at + p.tables, p.group * kNibbles, blocks, nullptr, to.lookups == 0};
+      to.lookups += blocks;
+      to.last = book + 1 == s.books && b + blocks == s.blocks;
+      const bool full = to.last || to.lookups + p.group > kFlush;
+      for (size_t n = 0; n < s.outputs;) {
         k.acc = at + p.acc + n * a.rows * 2;
-        find_codes<V>(a, book, b, blocks, n, at + p.codes, &k);
-        sweep_rows<V, kKeep>(a.rows, k, std::make_integer_sequence<int, V::kUnroll>{});
-        int32_t* const sums = reinterpret_cast<int32_t*>(at + p.sums) + n * a.rows;
-        if (full) settle<V, kKeep>(a, n, k.acc, held, sums, !settled, last);
+        const size_t vectors = sweep_some<V, kKeep>(a, book, b, blocks, n, at + p.codes, &k);
+        for (size_t i = 0; i < vectors; ++i, n += V::kBytes) {
+          to.acc = at + p.acc + n * a.rows * 2;
+          to.sums = reinterpret_cast<int32_t*>(at + p.sums) + n * a.rows;
+          if (full) settle<V, kKeep>(a, n, to);
+        }
       }
-      if (full) held = 0, settled = true;
+      if (full) to.lookups = 0, to.first = false;
     }
+  }
+}
+
+template <class V, int kKeep>
+void outputs_call(const Args& a) {
+  const OutputsPlan p = outputs_plan<V>(shape_of(a));
+  uint8_t* const at = static_cast<uint8_t*>(a.scratch);
+  entries_to_lanes<typename V::Narrow>(a, at + p.entries,
+                                       reinterpret_cast<int32_t*>(at + p.starts));
+  order_affine<V>(a, reinterpret_cast<float*>(at + p.scale), reinterpret_cast<float*>(at + p.bias));
+  // Tiles of about equal height: 49 rows are 7 times 7.
+  const size_t tiles = (a.rows + V::kUnroll - 1) / V::kUnroll;
+  for (size_t t = 0, first = 0; t < tiles; ++t) {
+    Args tile = rows_from(a, first);
+    tile.rows = a.rows / tiles + (t < a.rows % tiles ? 1 : 0);
+    first += tile.rows;
+    outputs_rows<V, kKeep>(tile, p);
   }
 }
 

@@ -8,24 +8,44 @@
 namespace qrt::kernels::tables {
 namespace {
 
-// Rows of a call from its first on.
-inline Args rows_from(Args a, size_t first) {
-  a.rows -= first;
-  a.x += first * a.x_stride;
-  if (a.y8) a.y8 += first * a.y_stride;
-  if (a.y32) a.y32 += first * a.y_stride;
-  if (a.finish.residual) a.finish.residual += first * a.finish.residual_stride;
-  return a;
-}
+// Nanoseconds of one table made, of each of its dwords; of one vector of codes unpacked, of one
+// looked up for a row; of one output of one row finished.
+struct OutputsCost {
+  float table, dword, codes, lookup, finish;
+};
 
-// Rows that a tile of lines of T takes of `rows`; 0: narrower lines waste less. With two narrower
-// widths, three quarters of a line are a half and a quarter.
+// V: the widest vector.
+template <class V>
+struct Outputs {
+  // A byte of codes is two outputs; whole lines of a thread's own.
+  static constexpr size_t kUnit = V::kBytes;
+
+  static float cost_ns(const Shape& s, const OutputsCost& c) {
+    if (!can(s)) return -1.0f;
+    const float rows = static_cast<float>(s.rows), lookups = static_cast<float>(s.blocks * s.books);
+    const float tiles = static_cast<float>((s.rows + V::kUnroll - 1) / V::kUnroll);
+    const float lines = static_cast<float>(up_to(s.outputs, V::kBytes) / V::kBytes);
+    const float dwords = static_cast<float>(up_to(s.dim, 4) / 4);
+    return lookups * rows * (c.table + dwords * c.dword) +
+           lookups * lines * (tiles * c.codes + rows * c.lookup) +
+           rows * static_cast<float>(s.outputs) * c.finish;
+  }
+  static bool can(const Shape& s) { return in_contract(s) && s.bits == 4 && s.keep != 12; }
+  static size_t scratch(const Shape& s) { return can(s) ? outputs_plan<V>(s).total : 0; }
+  static void run(const Args& a) {
+    if (a.rows == 0 || a.outputs == 0) return;
+    if (a.keep == 8)
+      outputs_call<V, 8>(a);
+    else
+      outputs_call<V, 7>(a);
+  }
+};
+
+// Rows that a tile of lines of T takes of `rows`; 0: narrower lines will do. They cost more than
+// their share, so that a half and a quarter of a line are slower than the line.
 template <class T, class... Narrow>
 constexpr size_t taken(size_t rows) {
-  const size_t few = sizeof...(Narrow) == 0   ? 0
-                     : sizeof...(Narrow) == 1 ? T::kRows / 2
-                                              : T::kRows / 4 * 3;
-  return rows <= few ? 0 : least(rows, T::kRows);
+  return sizeof...(Narrow) > 0 && rows <= T::kRows / 2 ? 0 : least(rows, T::kRows);
 }
 
 template <class T, class... Narrow>
@@ -68,70 +88,47 @@ float lanes_cost_ns(const Shape& s, size_t rows, const LanesCost* c) {
   return ns;
 }
 
-// V: the widths of vectors, the widest first.
-template <class... V>
+// V: the widths of vectors, the widest first. Rows left over that fill no more than 16 lanes go to
+// the way `outputs` where it can, which pads no rows.
+template <class Wide, class... V>
 struct Lanes {
-  static float cost_ns(const Shape& s, const LanesCost* c) {
+  using Few = Outputs<Wide>;
+
+  static size_t few(const Shape& s) {
+    const size_t left = s.rows % Bytes<Wide, 8>::kRows;
+    return Few::can(s) && left <= 16 ? left : 0;
+  }
+  static float cost_ns(const Shape& s, const LanesCost* c, const OutputsCost& few_cost) {
     if (!in_contract(s)) return -1.0f;
-    return s.keep == 12 ? lanes_cost_ns<Words<V>...>(s, s.rows, c)
-                        : lanes_cost_ns<Bytes<V, 8>...>(s, s.rows, c);
+    Shape rest = s;
+    rest.rows = few(s);
+    const float ns = rest.rows == 0 ? 0.0f : Few::cost_ns(rest, few_cost);
+    const size_t rows = s.rows - rest.rows;
+    return ns + (s.keep == 12 ? lanes_cost_ns<Words<Wide>, Words<V>...>(s, rows, c)
+                              : lanes_cost_ns<Bytes<Wide, 8>, Bytes<V, 8>...>(s, rows, c));
   }
   static void run(const Args& a) {
     if (a.rows == 0 || a.outputs == 0) return;
+    Args most = a;
+    const size_t left = few(shape_of(a));
+    most.rows = a.rows - left;
     if (a.keep == 8)
-      lanes_rows<Bytes<V, 8>...>(a);
+      lanes_rows<Bytes<Wide, 8>, Bytes<V, 8>...>(most);
     else if (a.keep == 7)
-      lanes_rows<Bytes<V, 7>...>(a);
+      lanes_rows<Bytes<Wide, 7>, Bytes<V, 7>...>(most);
     else
-      lanes_rows<Words<V>...>(a);
+      lanes_rows<Words<Wide>, Words<V>...>(most);
+    Few::run(rows_from(a, most.rows));
   }
   static size_t scratch(const Shape& s) {
     if (!in_contract(s)) return 0;
     const size_t bytes[] = {
+        Few::scratch(s),
+        (s.keep == 12 ? lanes_plan<Words<Wide>>(s) : lanes_plan<Bytes<Wide, 8>>(s)).total,
         (s.keep == 12 ? lanes_plan<Words<V>>(s) : lanes_plan<Bytes<V, 8>>(s)).total...};
     size_t most = 0;
     for (const size_t b : bytes) most = b > most ? b : most;
     return most;
-  }
-};
-
-// Nanoseconds of one table made, of each of its dwords; of one vector of codes unpacked, of one
-// looked up for a row; of one output of one row finished.
-struct OutputsCost {
-  float table, dword, codes, lookup, finish;
-};
-
-// V: the widest vector.
-template <class V>
-struct Outputs {
-  // A byte of codes is two outputs; whole lines of a thread's own.
-  static constexpr size_t kUnit = V::kBytes;
-
-  static float cost_ns(const Shape& s, const OutputsCost& c) {
-    if (!can(s)) return -1.0f;
-    const float rows = static_cast<float>(s.rows), lookups = static_cast<float>(s.blocks * s.books);
-    const float tiles = static_cast<float>((s.rows + V::kUnroll - 1) / V::kUnroll);
-    const float lines = static_cast<float>(up_to(s.outputs, V::kBytes) / V::kBytes);
-    const float dwords = static_cast<float>(up_to(s.dim, 4) / 4);
-    return lookups * rows * (c.table + dwords * c.dword) +
-           lookups * lines * (tiles * c.codes + rows * c.lookup) +
-           rows * static_cast<float>(s.outputs) * c.finish;
-  }
-  static bool can(const Shape& s) { return in_contract(s) && s.bits == 4 && s.keep != 12; }
-  static size_t scratch(const Shape& s) { return can(s) ? outputs_plan<V>(s).total : 0; }
-  static void run(const Args& a) {
-    if (a.outputs == 0) return;
-    // Tiles of about equal height: 49 rows are 7 times 7.
-    const size_t tiles = (a.rows + V::kUnroll - 1) / V::kUnroll;
-    for (size_t t = 0, first = 0; t < tiles; ++t) {
-      Args tile = rows_from(a, first);
-      tile.rows = a.rows / tiles + (t < a.rows % tiles ? 1 : 0);
-      first += tile.rows;
-      if (a.keep == 8)
-        outputs_rows<V, 8>(tile);
-      else
-        outputs_rows<V, 7>(tile);
-    }
   }
 };
 

@@ -63,6 +63,16 @@ inline int32_t start_of(const Args& a, const int8_t* entry, int32_t offset) {
   return (1 << (a.shift - 1)) + positive + (offset - a.x_zero) * sum;
 }
 
+// Rows of a call from its first on.
+inline Args rows_from(Args a, size_t first) {
+  a.rows -= first;
+  a.x += first * a.x_stride;
+  if (a.y8) a.y8 += first * a.y_stride;
+  if (a.y32) a.y32 += first * a.y_stride;
+  if (a.finish.residual) a.finish.residual += first * a.finish.residual_stride;
+  return a;
+}
+
 // Rows of x as blocks of whole dwords: where the blocks [first, first + count) of a row may be read
 // as they lie, or a copy of them.
 struct Arranged {
