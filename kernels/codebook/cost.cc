@@ -58,7 +58,7 @@ float decode_cost_ns(const CostShape& s, const Kernel<const Kit>& row, const Cos
                    (s.gathers ? rows * inputs * c.gather : 0.0f));
 }
 
-float dot_cost_ns(const CostShape& s, const Kernel<const Kit>& row, const CostConstants& c) {
+float dot_cost_ns(const CostShape& s, const Kernel<const Kit>&, const CostConstants& c) {
   const float codes = static_cast<float>(s.blocks) * static_cast<float>(s.outputs) *
                       static_cast<float>(s.books) * static_cast<float>(s.rows);
   return total(s, c, codes * (c.dot + up(s.dim, 4) * c.quad));

@@ -75,7 +75,7 @@ float decode_cost_ns(const CostShape& s, const Kernel<const Kit>& row, const Cos
          of(s.entries) * up(s.dim, 4) * c.entry;
 }
 
-float dot_cost_ns(const CostShape& s, const Kernel<const Kit>& row, const CostConstants& c) {
+float dot_cost_ns(const CostShape& s, const Kernel<const Kit>&, const CostConstants& c) {
   return of(s.groups) * of(s.rows) * of(s.outputs) * (of(s.inputs) * c.dot + c.single);
 }
 

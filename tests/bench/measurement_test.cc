@@ -1,4 +1,4 @@
-// What counts as a change between two runs, and the arithmetic of rounds.
+// The arithmetic of measurement: what counts as a change between two runs, rounds, least squares.
 #include <doctest/doctest.h>
 
 #include <stdexcept>
@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "bench/least_squares.h"
 #include "bench/perfdiff.h"
 #include "bench/report.h"
 #include "bench/rounds.h"
@@ -94,6 +95,22 @@ TEST_CASE("rounds: medians, ratios within rounds, order that rotates") {
         "aabbb"
         "bbbaa");
   CHECK(both[0].us.size() == 2);
+}
+
+TEST_CASE("least squares: constants are found, none is negative, the rest stays") {
+  const std::vector<double> truth = {2, 0.5, 7}, prior = {1, 1, 7};
+  std::vector<Equation> all;
+  for (int i = 1; i <= 6; ++i) {  // says nothing of the third
+    Equation e{"e", {double(i * i), double(20 + i), 0}, 0};
+    e.ns = predicted(e, truth);
+    all.push_back(e);
+  }
+  const std::vector<double> found = solve(all, prior);
+  for (size_t j = 0; j < 3; ++j) CHECK(found[j] == doctest::Approx(truth[j]).epsilon(0.02));
+  all.push_back({"outlier", {1, 1, 0}, 100});  // where the model does not hold
+  CHECK(solve(all, prior)[0] == doctest::Approx(truth[0]).epsilon(0.1));
+  const std::vector<Equation> falling = {{"a", {1, 10}, 10}, {"b", {1, 20}, 15}, {"c", {9, 5}, 2}};
+  for (const double c : solve(falling, {1, 1})) CHECK(c >= 0);
 }
 
 }  // namespace
