@@ -20,15 +20,19 @@ struct CostShape {
 // Nanoseconds of the parts that a prediction is made of. A prediction is linear in them:
 // bench/calibrate solves for those of a machine.
 struct CostConstants {
-  float step;    // kStep inputs of a full register tile
-  float output;  // one sum finished and stored
-  float gather;  // one byte of one row
-  float weight;  // one byte laid out in a panel
-  float code;    // one code decoded into a panel,
-  float four;    //   and each four of its weights
-  float entry;   // four values of an entry rounded
-  float dot;     // one product of a row against the file's bytes,
-  float single;  //   and one sum of these finished
+  float step;     // kStep inputs of a full register tile
+  float output;   // one sum finished and stored
+  float gather;   // one byte of one row
+  float weight;   // one byte laid out in a panel
+  float code;     // one code decoded into a panel,
+  float four;     //   and each four of its weights
+  float entry;    // four values of an entry rounded
+  float dot;      // one product of a row against the file's bytes,
+  float single;   //   and one sum of these finished
+  float named;    // one code of some rows followed to its entry,
+  float quad;     //   and each four of its products with one row
+  float tap;      // one product of a depthwise convolution,
+  float channel;  //   and one sum of these finished
 };
 const CostConstants& cost_constants(const Kit*);  // as they ship, cost.cc
 
@@ -40,6 +44,12 @@ float dense_cost_ns(const CostShape&, const Kernel<const Kit>&, const CostConsta
 float decode_cost_ns(const CostShape&, const Kernel<const Kit>&, const CostConstants&);
 // One row after the other against the weights as they lie in the file.
 float dot_cost_ns(const CostShape&, const Kernel<const Kit>&, const CostConstants&);
+
+// A few rows at a time against codes, multiplied as they are decoded.
+float coded_dot_cost_ns(const CostShape&, const Kernel<const Kit>&, const CostConstants&);
+
+// Depthwise: the kernel of its own.
+float depthwise_cost_ns(const CostShape&, const Kernel<const Kit>&, const CostConstants&);
 
 // With the constants that ship.
 inline float resident_cost_ns(const CostShape& s, const Kernel<const Kit>& row) {
@@ -53,6 +63,14 @@ inline float decode_cost_ns(const CostShape& s, const Kernel<const Kit>& row) {
 }
 inline float dot_cost_ns(const CostShape& s, const Kernel<const Kit>& row) {
   return dot_cost_ns(s, row, cost_constants(row.run));
+}
+
+inline float coded_dot_cost_ns(const CostShape& s, const Kernel<const Kit>& row) {
+  return coded_dot_cost_ns(s, row, cost_constants(row.run));
+}
+
+inline float depthwise_cost_ns(const CostShape& s, const Kernel<const Kit>& row) {
+  return depthwise_cost_ns(s, row, cost_constants(row.run));
 }
 
 }  // namespace qrt::kernels::int8

@@ -118,6 +118,16 @@ Status finish_constants(const Epilogue& e, PrepareContext& context, Int8Layer* l
   return {};
 }
 
+// Strategies for exact sums; the last place is for tables.
+constexpr size_t kExact = 5;
+void make_exact(Arena& keep, bool resident, Int8Strategy** to) {
+  *to++ = make_dense8_strategy(keep, resident);
+  *to++ = make_decode8_strategy(keep, resident);
+  *to++ = make_depthwise8_strategy(keep, resident);
+  *to++ = make_dot8_strategy(keep);
+  *to++ = make_coded_dot_strategy(keep);
+}
+
 }  // namespace
 
 i8::Finish Int8Layer::finish_at(const RunContext& context, size_t row, size_t output) const {
@@ -174,13 +184,13 @@ const char* Int8Op::tuned(PrepareContext& context, bool resident) const {
   if (const char* known = context.tuner->find(key)) return known;
   constexpr size_t kWays = sizeof kernels::tables::kWays / sizeof kernels::tables::kWays[0];
   Arena work(context.keep.allocator());
-  Int8Strategy* all[3 + kWays] = {make_dense8_strategy(work, resident),
-                                  make_decode8_strategy(work, resident), make_dot8_strategy(work)};
+  Int8Strategy* all[kExact + kWays];
+  make_exact(work, resident, all);
   for (size_t i = 0; i < kWays; ++i)
-    all[3 + i] = make_tables_strategy(work, kernels::tables::kWays[i].name);
+    all[kExact + i] = make_tables_strategy(work, kernels::tables::kWays[i].name);
   for (const Int8Strategy* s : all)
     if (s == nullptr) return nullptr;
-  const char* name = fastest_strategy({all, 3 + kWays}, layer_, context);
+  const char* name = fastest_strategy({all, kExact + kWays}, layer_, context);
   if (name != nullptr) context.tuner->put(key, name);
   return context.tuner->find(key);
 }
@@ -189,9 +199,12 @@ Status Int8Op::choose(PrepareContext& context) {
   const bool resident = context.mode == Mode::dense || context.prefer_speed;
   const char* measured = tuned(context, resident);
   const char* wanted = measured != nullptr ? measured : context.strategy;
-  Int8Strategy* const all[] = {
-      make_dense8_strategy(context.keep, resident), make_decode8_strategy(context.keep, resident),
-      make_dot8_strategy(context.keep), make_tables_strategy(context.keep, wanted)};
+  Int8Strategy* all[kExact + 1];
+  make_exact(context.keep, resident, all);
+  all[kExact] = make_tables_strategy(context.keep, wanted);
+  // A way that cannot compute the layer is no reason to refuse it.
+  if (all[kExact] != nullptr && all[kExact]->cost_ns(layer_) < 0)
+    all[kExact] = make_tables_strategy(context.keep, nullptr);
   for (const Int8Strategy* s : all)
     QRT_REQUIRE(s != nullptr, Code::out_of_memory, 334, "out of memory");
   Int8Layer alone = layer_;

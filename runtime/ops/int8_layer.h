@@ -83,7 +83,9 @@ class Int8Strategy {
 // Placed in `keep`; null: out of memory. Strategies own nothing that needs a destructor.
 Int8Strategy* make_dense8_strategy(Arena& keep, bool resident);
 Int8Strategy* make_decode8_strategy(Arena& keep, bool resident);
+Int8Strategy* make_depthwise8_strategy(Arena& keep, bool resident);
 Int8Strategy* make_dot8_strategy(Arena& keep);
+Int8Strategy* make_coded_dot_strategy(Arena& keep);
 Int8Strategy* make_tables_strategy(Arena& keep, const char* wanted);  // "tables", or a way's name
 
 // The name of the one of `all` whose runs were shortest, or null.

@@ -19,9 +19,10 @@ constexpr IntegerFinish kFloats{true, true, true, true, {Activation::clamp, -20,
 void check(const IntegerLayer& l, std::initializer_list<uint32_t> counts) {
   for (const auto& row : kernels::int8::kKits) {
     if (!kernels::includes(kernels::detect_isa(), row.isa)) continue;
-    for (const char* strategy : {"dense8", "decode8", "dot8"}) {
-      if (std::strcmp(strategy, "decode8") == 0 && l.kind.dim == 0) continue;
-      if (std::strcmp(strategy, "decode8") != 0 && l.kind.dim != 0) continue;
+    for (const char* strategy : {"dense8", "dot8", "decode8", "coded_dot", "depthwise8"}) {
+      const bool depthwise = std::strcmp(strategy, "depthwise8") == 0;
+      if (depthwise && (l.node.kind != OpKind::conv2d || l.conv.groups == 1)) continue;
+      if (!depthwise && (std::strstr(strategy, "cod") != nullptr) != (l.kind.dim != 0)) continue;
       for (const Mode mode : {Mode::compressed, Mode::dense})
         for (const uint32_t threads : counts) {
           if (mode == Mode::dense && threads != *counts.begin()) continue;
@@ -38,7 +39,7 @@ void check(const IntegerLayer& l, std::initializer_list<uint32_t> counts) {
           CHECK(run.guards_held);
           CHECK(run.repeatable);
           CHECK(run.leaked == 0);
-          const bool panels = run.kernel.find("dot8") == std::string::npos;
+          const bool panels = run.kernel.find("dot") == std::string::npos;
           CHECK((run.weight_bytes != 0) == (panels && mode == Mode::dense));
         }
     }
@@ -82,6 +83,17 @@ TEST_CASE("int8 conv2d: windows, strides, dilation, padding and groups, dense an
     check_conv({1, 3, 3, 5, 9, {3, 3, 1, 1, 1, 1, 5, 4, 5, 4}, 1, w, kAll});     // rows of pad only
     check_conv({1, 11, 13, 3, 16, {7, 7, 2, 2, 1, 1, 3, 3, 3, 3}, 1, w, kAll});  // a stem
   }
+}
+
+TEST_CASE("int8 conv2d: depthwise") {
+  for (const IntegerWeights& w : {IntegerWeights{}, codes(9, 64, InputOrder::kh_kw_cin)})
+    for (const int channels : {2, 33, 70}) {
+      const auto groups = static_cast<uint32_t>(channels);
+      check_conv({1, 9, 9, channels, channels, kSame, groups, w, kAll}, {1u, 2u, 3u});
+      check_conv({2, 8, 7, channels, channels, {3, 3, 2, 2, 1, 1, 1, 1, 1, 1}, groups, w, kFloats});
+      check_conv({1, 7, 9, channels, channels, {5, 4, 1, 1, 2, 3, 4, 5, 2, 6}, groups, w, {}});
+      check_conv({1, 6, 6, channels, 2 * channels, kSame, groups, w, kAll});  // two of each
+    }
 }
 
 TEST_CASE("int8 conv2d: rows that stay in L2 and panels that do") {
@@ -227,9 +239,10 @@ TEST_CASE("int8 layers: strategies are obeyed where they can compute the layer")
   CHECK(kernel_of({}, "decode8").find("int8_d") == 0);
   CHECK(kernel_of(codes(4, 16), "decode8") == "int8_decode8_reference");
   CHECK(kernel_of({}, "dot8") == "int8_dot8_reference");
-  CHECK(kernel_of(codes(4, 16), "dense8") == "int8_decode8_reference");
+  CHECK(kernel_of(codes(4, 16), "coded_dot") == "int8_coded_dot_reference");
+  CHECK(kernel_of(codes(4, 16), "dense8").find("cod") != std::string::npos);
   CHECK(kernel_of(rounded(4, 16, 8, 8), "decode8") == "tables_reference");
-  CHECK(kernel_of(codes(4, 16), "tables") == "int8_decode8_reference");
+  CHECK(kernel_of(codes(4, 16), "tables").find("cod") != std::string::npos);
 }
 
 TEST_CASE("int8 layers: an allocator that fails at any request is reported") {
