@@ -18,6 +18,7 @@
 #include "converter/import/activation_trap.h"
 #include "converter/import/checkpoint.h"
 #include "converter/import/onnx.h"
+#include "converter/int8/int8.h"
 #include "converter/ir/edit.h"
 #include "converter/lower/lower.h"
 #include "converter/passes/pipeline.h"
@@ -36,6 +37,9 @@ namespace {
 using io::ToolError;
 
 constexpr int64_t kFewSamples = 16;
+
+// Where the least bit of a float decides how a byte is rounded, and that byte many others.
+constexpr double kInt8Tolerance = 2e-2;
 
 // Spent on timing the converted file's layers.
 constexpr double kTimingSeconds = 0.5;
@@ -277,15 +281,58 @@ struct Built {
   std::vector<std::string> notes;
 };
 
-Built build(const ConvertOptions& o, const ir::Graph& graph, const emit::FileInfo& info) {
+ir::Graph lay_out(const ConvertOptions& o, const ir::Graph& graph) {
   ir::Graph laid_out = graph;
   check(passes::run_pipeline(laid_out, passes::layout_passes(), printer(o.print_passes)), o.model);
+  return laid_out;
+}
+
+// Of a laid-out graph.
+Built write(const ConvertOptions& o, const ir::Graph& laid_out, const emit::FileInfo& info) {
   const lower::File lowered = take(lower::lower(laid_out), o.model);
   Built built;
   built.file = take(emit::emit(lowered, info), o.model);
   built.sizes = emit::size_report(lowered, built.file.size());
-  built.notes = std::move(laid_out.notes);
+  built.notes = laid_out.notes;
   return built;
+}
+
+// Activations become bytes, where they are asked to; `data` may be empty in a plan.
+int8::Report apply_int8(const ConvertOptions& o, const quant::CalibrationData& data,
+                        ir::Graph& laid_out) {
+  if (!o.int8 || data.inputs.empty()) return {};
+  int8::Options options;
+  options.range = o.calibration == "mse"          ? int8::RangeMode::mse
+                  : o.calibration == "percentile" ? int8::RangeMode::percentile
+                                                  : int8::RangeMode::minmax;
+  options.first_last = o.first_last == "int8";
+  int8::Report report = take(int8::quantize(laid_out, options, data), o.model);
+  check(ir::verify(laid_out), o.model);
+  if (o.print_passes) std::fprintf(stderr, "# after int8\n%s\n", ir::print(laid_out).c_str());
+  return report;
+}
+
+// One line per layer of integers.
+std::string int8_table(const int8::Report& report) {
+  std::string text;
+  char line[256];
+  for (const int8::FittedLayer& l : report.fit.layers) {
+    std::snprintf(line, sizeof line, "%-40s %-10s %2zu levels, weights %5.1f dB, output %5.1f dB\n",
+                  l.layer.c_str(), l.encoding.c_str(), l.levels, l.rounding_db, l.snr_db);
+    text += line;
+  }
+  for (const double db : report.fit.output_snr_db) {
+    std::snprintf(line, sizeof line, "int8 against f32 at the output: %.1f dB\n", db);
+    text += line;
+  }
+  return text;
+}
+
+Built build(const ConvertOptions& o, const ir::Graph& graph, const emit::FileInfo& info,
+            const quant::CalibrationData& data = {}) {
+  ir::Graph laid_out = lay_out(o, graph);
+  apply_int8(o, data, laid_out);
+  return write(o, laid_out, info);
 }
 
 // Of the size that golden data will have.
@@ -352,7 +399,7 @@ void search(const ConvertOptions& o, const emit::FileInfo& info, const quant::Ca
   steps.build = [&](const quant::MethodOptions& options) {
     Tried t{graph, {}};
     apply_method(o, options, data, t.graph, t.report);
-    std::vector<uint8_t> file = build(o, t.graph, info).file;
+    std::vector<uint8_t> file = build(o, t.graph, info, data).file;
     tried[options.at("layers")] = std::move(t);
     return file;
   };
@@ -399,7 +446,7 @@ void measure_points(const ConvertOptions& o, const ir::Graph& original, const Sa
     const quant::CalibrationData data{samples.calibration, {inner, work}};
     take(take(quant::find_method(o.method), "--method")->run(graph, others[i].method_options, data),
          o.model);
-    const Built built = build(o, graph, info);
+    const Built built = build(o, graph, info, data);
     // Settings that a small network clips to those of another point add nothing.
     const bool is_new = std::none_of(result.points.begin(), result.points.end(),
                                      [&](auto& p) { return p.bytes == built.file.size(); });
@@ -449,23 +496,31 @@ Converted convert_with(const ConvertOptions& o, std::unique_ptr<WorkFile>& work)
                                           : !samples.calibration.empty()
                                               ? first_rows(graph, samples.calibration, 1)
                                               : random_inputs(graph);
-  const std::vector<eval::Tensor> want = take(eval::evaluate(graph, input), o.model);
+  ir::Graph laid_out = lay_out(o, graph);
+  const int8::Report int8 = apply_int8(o, {samples.calibration, {}}, laid_out);
+  append(source.notes, int8.notes);
+  append(result.warnings, int8.warnings);
+  // What the file means: with bytes, the graph as it is laid out now.
+  const std::vector<eval::Tensor> want =
+      take(eval::evaluate(o.int8 ? laid_out : graph, input), o.model);
+  const double tolerance = o.int8 ? std::max(o.tolerance, kInt8Tolerance) : o.tolerance;
   if (!samples.golden.empty())
-    info.golden = emit::Golden{floats_of(input), floats_of(want), static_cast<float>(o.tolerance)};
+    info.golden = emit::Golden{floats_of(input), floats_of(want), static_cast<float>(tolerance)};
 
-  Built built = build(o, graph, info);
+  Built built = write(o, laid_out, info);
   result.notes.insert(result.notes.begin(), source.notes.begin(), source.notes.end());
   append(result.notes, built.notes);
   result.file = std::move(built.file);
   result.sizes = std::move(built.sizes);
 
+  if (!o.quiet) std::fputs(int8_table(int8).c_str(), stdout);
   const auto got = run_file(result.file, o.output.empty() ? "the converted file" : o.output, input);
   result.error = relative_error(got, want);
-  if (!(result.error <= o.tolerance))
+  if (!(result.error <= tolerance))
     throw ToolError(482, cat(o.model,
                              ": the converted file computes something else than the model: "
                              "relative error ",
-                             result.error, ", allowed ", o.tolerance,
+                             result.error, ", allowed ", tolerance,
                              "; nothing was written, please report the model"));
   add_times(o, result);
   if (!test.truth.empty()) measure_points(o, original, samples, info, test, work.get(), result);

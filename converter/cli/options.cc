@@ -57,6 +57,15 @@ void check_search(const ConvertOptions& o) {
   }
 }
 
+void check_int8(const ConvertOptions& o) {
+  if (o.int8 && o.calibrate.empty())
+    throw ToolError(760,
+                    "--activations int8 chooses the scales of activations on sample inputs; give "
+                    "them with --calibrate FILE.npy or a folder of .npy or pictures");
+  if (!o.int8 && (o.calibration != "minmax" || o.first_last != "int8"))
+    refuse("--calibration and --first-last are options of --activations int8; add it");
+}
+
 void check(const ConvertOptions& o, const std::string& layers) {
   if (o.output.empty() && !o.dry_run) refuse("no output is named; give -o OUT.qrt or --dry-run");
   std::vector<std::string> inputs = {o.model, o.weights, o.labels, o.truth, layers};
@@ -85,6 +94,7 @@ void check(const ConvertOptions& o, const std::string& layers) {
         refuse("--save-layers would overwrite " + other + "; name another file");
   }
   check_search(o);
+  check_int8(o);
   if (!o.preprocess.empty()) io::parse_preprocessing(o.preprocess);
 }
 
@@ -107,7 +117,9 @@ std::string record(const ConvertOptions& o) {
                         : "--pq " + key + "=" + value);
   if (o.target_size > 0) add("--target-size " + std::to_string(o.target_size));
   if (o.max_drop >= 0) add("--max-drop " + short_number(o.max_drop));
-  if (!o.method.empty() && !o.calibrate.empty()) add("--calibrate");
+  if (o.int8) add("--activations int8 --calibration " + o.calibration);
+  if (o.int8 && o.first_last != "int8") add("--first-last " + o.first_last);
+  if ((!o.method.empty() || o.int8) && !o.calibrate.empty()) add("--calibrate");
   for (const auto& [name, dims] : o.shapes) {
     std::string text = "--shape " + name + "=";
     for (size_t i = 0; i < dims.size(); ++i)
@@ -210,7 +222,7 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
       },
       "");
   std::vector<std::string> pq, shapes;
-  std::string layers, target;
+  std::string layers, target, activations = "f32";
   app.add_option("model", o.model, "The ONNX model")->required();
   app.add_option("-o,--output", o.output, "The .qrt file to write");
   app.add_option("--weights", o.weights, "A PyTorch checkpoint for the model's parameters");
@@ -226,6 +238,15 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
       ->check(CLI::Range(0.0, 100.0))
       ->check(finite);
   app.add_option("--save-layers", o.save_layers, "Write the chosen settings, as for --layers");
+  app.add_option("--activations", activations,
+                 "f32, or int8: bytes from layer to layer, sums of integers; needs --calibrate")
+      ->check(CLI::IsMember({"f32", "int8"}));
+  app.add_option("--calibration", o.calibration,
+                 "How int8 chooses ranges on the samples: minmax, percentile or mse")
+      ->check(CLI::IsMember({"minmax", "percentile", "mse"}));
+  app.add_option("--first-last", o.first_last,
+                 "What the first and last layers of an int8 network compute in: int8 or f32")
+      ->check(CLI::IsMember({"int8", "f32"}));
   app.add_option("--calibrate", o.calibrate,
                  "Sample inputs: .npy, or a directory of .npy or pictures");
   app.add_option("--calibrate-rows", o.calibrate_rows, "At most so many samples")
@@ -263,6 +284,7 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
   o.method_options = parse_pairs("--pq", pq);
   for (const std::string& text : shapes) add_shape(text, o.shapes);
   if (!target.empty()) o.target_size = parse_bytes(target);
+  o.int8 = activations == "int8";
   check(o, layers);
   if (!layers.empty()) {
     const std::vector<uint8_t> text = io::read_file(layers, uint64_t{1} << 20);

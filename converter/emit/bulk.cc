@@ -46,6 +46,10 @@ std::string i8_bytes(const std::vector<float>& v) {
   return r;
 }
 
+std::string i8_bytes(const std::vector<int8_t>& v) {
+  return {reinterpret_cast<const char*>(v.data()), v.size()};
+}
+
 std::string int_bytes(ir::ElementType type, const std::vector<int64_t>& v) {
   std::string r;
   for (int64_t i : v) {
@@ -111,12 +115,19 @@ StoredWeights Bulk::add_weights(const lower::Weights& w) {
     s.dense = add_numbers(w.dense);
     return s;
   }
+  if (const auto* v = std::get_if<quant::Integers>(w.encoding.get())) {
+    s.integers = add(i8_bytes(v->values));
+    s.scales = add_numbers(v->scales);
+    return s;
+  }
   const auto& c = std::get<quant::Codebook>(*w.encoding);
   s.entries = add(c.entry == quant::EntryType::f32   ? f32_bytes(c.entries)
                   : c.entry == quant::EntryType::f16 ? f16_bytes(c.entries)
                                                      : i8_bytes(c.entries));
   s.codes = add_codes(code_bytes(c, w.outputs, w.inputs));
   if (c.entry == quant::EntryType::i8) s.scales = add_numbers(c.entry_scales);
+  if (!c.levels.empty()) s.levels = add_numbers(c.levels);
+  if (!c.level_of.empty()) s.level_of = add({c.level_of.begin(), c.level_of.end()});
   return s;
 }
 

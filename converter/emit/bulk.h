@@ -26,6 +26,7 @@ bool fits_half(const std::vector<float>&);
 std::string f32_bytes(const std::vector<float>&);
 std::string f16_bytes(const std::vector<float>&);
 std::string i8_bytes(const std::vector<float>&);  // whole numbers -128..127
+std::string i8_bytes(const std::vector<int8_t>&);
 std::string int_bytes(ir::ElementType, const std::vector<int64_t>&);
 // The elements of a tensor of this type: one of the two lists is empty.
 std::string element_bytes(ir::ElementType, const std::vector<float>&, const std::vector<int64_t>&);
@@ -35,8 +36,8 @@ std::string code_bytes(const quant::Codebook&, int64_t outputs, int64_t inputs);
 
 // Where the parts of a weight matrix lie: `dense`, or the parts of its encoding.
 struct StoredWeights {
-  Numbers dense, scales;
-  uint32_t entries = 0, codes = 0;
+  Numbers dense, scales, levels;
+  uint32_t integers = 0, entries = 0, codes = 0, level_of = 0;
 };
 
 class Bulk {

@@ -50,7 +50,7 @@ Result<std::vector<uint8_t>> emit(const ir::Graph&, const FileInfo&);
 // plain weights, `vectors` the layer's scale and bias.
 struct LayerBytes {
   std::string layer, weights;  // names of the operator and of its weights
-  std::string encoding;        // "codebook 256 x 9", "dense f16", "dense f32"
+  std::string encoding;        // "codebook 256 x 9", "dense f16", "dense i8"
   int64_t outputs = 0, inputs = 0;
   uint64_t codes = 0, entries = 0, entry_scales = 0, dense = 0, vectors = 0;
 

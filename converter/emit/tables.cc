@@ -19,6 +19,7 @@ static_assert(static_cast<int>(Kind::expand) == static_cast<int>(fb::OpKind::exp
 static_assert(static_cast<int>(Kind::tile) == static_cast<int>(fb::OpKind::tile));
 static_assert(static_cast<int>(Kind::softmax) == static_cast<int>(fb::OpKind::softmax));
 static_assert(static_cast<int>(Kind::matmul) == static_cast<int>(fb::OpKind::matmul));
+static_assert(static_cast<int>(Kind::quantize) == static_cast<int>(fb::OpKind::quantize));
 static_assert(static_cast<int>(Kind::conv_transpose) ==
               static_cast<int>(fb::OpKind::conv_transpose));
 static_assert(static_cast<int>(ir::Pool2d::Mode::lp) == static_cast<int>(fb::PoolMode::lp));
@@ -95,6 +96,7 @@ Tables::Offset<fb::Constant> Tables::constant(const std::vector<float>& v) {
 
 Tables::Offset<fb::Codebook> Tables::codebook(const quant::Codebook& c, const StoredWeights& s) {
   const Offset<fb::Constant> scales = s.scales.count == 0 ? 0 : constant(s.scales);
+  const Offset<fb::Constant> levels = s.levels.count == 0 ? 0 : constant(s.levels);
   fb::CodebookBuilder t(b_);
   t.add_books(static_cast<uint8_t>(c.books));
   t.add_count(u32(c.count));
@@ -105,23 +107,43 @@ Tables::Offset<fb::Codebook> Tables::codebook(const quant::Codebook& c, const St
   t.add_code_bits(static_cast<uint8_t>(layout::code_bits(u32(c.count))));
   t.add_codes(s.codes);
   t.add_scope_rows(u32(c.scope_rows));
+  if (!levels.IsNull()) t.add_levels(levels);
+  if (!c.level_of.empty()) {
+    t.add_level_of(s.level_of);
+    t.add_has_level_of(true);
+  }
   return t.Finish();
+}
+
+Tables::Offset<fb::Dense> Tables::dense(const lower::Weights& w, const StoredWeights& s) {
+  if (w.encoding == nullptr) return fb::CreateDense(b_, dtype(s.dense), s.dense.buffer);
+  const auto scales = fb::CreateScales(b_, fb::ScaleAxis::output, 0, constant(s.scales));
+  return fb::CreateDense(b_, fb::DType::i8, s.integers, scales);
 }
 
 Tables::Offset<fb::Weights> Tables::weights(const lower::Weights& w, const StoredWeights& s) {
   const auto name = required_string(w.name);
   Offset<fb::Dense> dense_table = 0;
   Offset<fb::Codebook> codebook_table = 0;
-  if (w.encoding == nullptr)
-    dense_table = fb::CreateDense(b_, dtype(s.dense), s.dense.buffer);
+  const auto* book = std::get_if<quant::Codebook>(w.encoding.get());
+  if (book == nullptr)
+    dense_table = dense(w, s);
   else
-    codebook_table = codebook(std::get<quant::Codebook>(*w.encoding), s);
+    codebook_table = codebook(*book, s);
   fb::WeightsBuilder t(b_);
   t.add_name(name);
   t.add_outputs(static_cast<uint32_t>(w.outputs));
   t.add_inputs(static_cast<uint32_t>(w.inputs));
   t.add_order(static_cast<fb::InputOrder>(w.order));
-  t.add_encoding(w.encoding ? fb::Encoding::codebook : fb::Encoding::dense);
+  t.add_encoding(book ? fb::Encoding::codebook : fb::Encoding::dense);
+  if (w.encoding != nullptr && quant::is_integer(*w.encoding)) {
+    const bool rounded = book != nullptr && book->table_bits > 0;
+    t.add_numerics(rounded ? fb::Numerics::rounded : fb::Numerics::exact);
+    if (rounded) {
+      t.add_table_bits(static_cast<uint8_t>(book->table_bits));
+      t.add_table_shift(static_cast<uint8_t>(book->table_shift));
+    }
+  }
   if (!dense_table.IsNull()) t.add_dense(dense_table);
   if (!codebook_table.IsNull()) t.add_codebook(codebook_table);
   return t.Finish();
@@ -131,7 +153,8 @@ Tables::Offset<fb::Tensor> Tables::tensor(const lower::Tensor& t) {
   const auto name = required_string(t.name);
   const auto dims = b_.CreateVector(t.dims);
   const uint32_t buffer = t.is_constant ? bulk_.add(element_bytes(t.type, t.data, t.ints)) : 0;
-  return fb::CreateTensor(b_, name, dtype(t.type), dims, t.batched, t.is_constant, buffer);
+  return fb::CreateTensor(b_, name, dtype(t.type), dims, t.batched, t.is_constant, buffer, 0,
+                          t.quantization.scale, static_cast<uint8_t>(t.quantization.zero));
 }
 
 Tables::Act Tables::activation(ir::Clamp c) {

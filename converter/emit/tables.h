@@ -41,6 +41,7 @@ class Tables {
   static Act activation(ir::Clamp);
   Offset<fb::Constant> constant(const std::vector<float>&);  // nothing for an empty one
   Offset<fb::Constant> constant(const Numbers&);
+  Offset<fb::Dense> dense(const lower::Weights&, const StoredWeights&);
   Offset<fb::Codebook> codebook(const quant::Codebook&, const StoredWeights&);
   Offset<fb::Epilogue> epilogue(const lower::Operator&, bool residual, ir::Clamp);
 

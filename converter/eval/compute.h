@@ -18,6 +18,8 @@ struct View {
   std::span<const int64_t> shape;
   std::span<const float> data;
   std::span<const int64_t> ints;
+  ir::Quantization quantization = {};
+  const quant::Encoding* encoding = nullptr;  // of an encoded constant
   int64_t count() const { return static_cast<int64_t>(data.size() + ints.size()); }
 };
 View view(const Tensor& tensor);
@@ -34,7 +36,8 @@ struct Call {
   const ir::Node& node;
   std::vector<View> in;
   Tensor out;
-  bool strict = true;  // refuse integers that overflow instead of wrapping them
+  bool strict = true;                  // refuse integers that overflow instead of wrapping them
+  ir::Quantization quantization = {};  // of the output
 
   template <class... Parts>
   Error error(const Parts&... parts) const {
@@ -44,9 +47,12 @@ struct Call {
 
 // Runs one node; `shape` and `type` are the output's, the batch multiplied in. `strict` is for
 // constants: where integers overflow, are divided by zero or come of a float that is none, the
-// source model is damaged. Data wraps and saturates, as in the runtime.
+// source model is damaged. Data wraps and saturates, as in the runtime. A quantized output is
+// rounded to its grid. A layer with a quantized input and integer weights sums integers, exactly as
+// schema/README.md, Numerics, says.
 Result<Tensor> run_node(const ir::Node& node, std::vector<View> inputs, ir::ElementType type,
-                        std::vector<int64_t> shape, bool strict = true);
+                        std::vector<int64_t> shape, bool strict = true,
+                        ir::Quantization quantization = {});
 
 Result<void> compute(Call&, const ir::Conv2d&);
 Result<void> compute(Call&, const ir::Linear&);
@@ -74,6 +80,7 @@ Result<void> compute(Call&, const ir::Reduce&);
 Result<void> compute(Call&, const ir::ArgReduce&);
 Result<void> compute(Call&, const ir::TopK&);
 Result<void> compute(Call&, const ir::Expand&);
+Result<void> compute(Call&, const ir::Quantize&);
 Result<void> compute(Call&, const ir::MatMul&);
 Result<void> compute(Call&, const ir::ConvTranspose&);
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "converter/eval/compute.h"
+#include "converter/eval/integer_layers.h"
 
 namespace qrt::eval {
 namespace {
@@ -84,7 +85,11 @@ class Interpreter {
       }
       values_[id] = tensor_of(constant, value.shape);
     }
-    return view(*values_[id]);
+    View found = view(*values_[id]);
+    found.quantization = graph_.values[id].quantization;
+    const ir::Constant* constant = ir::constant_of(graph_, id);
+    if (constant != nullptr) found.encoding = constant->encoding.get();
+    return found;
   }
 
   Result<void> step(const ir::Node& node) {
@@ -98,7 +103,8 @@ class Interpreter {
                   shape_text(out.shape, out.batched), " is too large at batch ", batch_,
                   "; use a smaller batch");
     }
-    Result<Tensor> result = run_node(node, std::move(in), out.type, std::move(shape), false);
+    Result<Tensor> result =
+        run_node(node, std::move(in), out.type, std::move(shape), false, out.quantization);
     if (!result.ok()) return result.error();
     if (observer_) observer_(node.out[0], *result);
     if (uses_[node.out[0]] > 0) values_[node.out[0]] = std::move(*result);
@@ -132,9 +138,9 @@ Tensor tensor_of(const ir::Constant& constant, const std::vector<int64_t>& shape
 }
 
 Result<Tensor> run_node(const ir::Node& node, std::vector<View> inputs, ir::ElementType type,
-                        std::vector<int64_t> shape, bool strict) {
+                        std::vector<int64_t> shape, bool strict, ir::Quantization quantization) {
   try {
-    Call call{node, std::move(inputs), {}, strict};
+    Call call{node, std::move(inputs), {}, strict, quantization};
     const size_t count = static_cast<size_t>(ir::element_count(shape));
     call.out.type = type;
     call.out.shape = std::move(shape);
@@ -144,6 +150,8 @@ Result<Tensor> run_node(const ir::Node& node, std::vector<View> inputs, ir::Elem
       call.out.ints.resize(count);
     }
     QRT_CHECK_OK(std::visit([&](const auto& attr) { return compute(call, attr); }, node.attr));
+    if (quantization.present())  // layers are there already, and stay
+      for (float& value : call.out.data) value = on_grid(value, quantization);
     return std::move(call.out);
   } catch (const std::bad_alloc&) {
     return fail(561, name_of(node.attr), " ", node.name,

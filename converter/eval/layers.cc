@@ -4,6 +4,7 @@
 // columns[k][p] is the input under that tap, 0 in the padding; then
 // y[o][p] = sum over k of w[o][k] * columns[k][p], one sgemm per image, group
 // and chunk of output rows. Chunks keep `columns` under 16 MB whatever the size.
+// Layers of integers multiply in f64, which is exact: sums stay below 2^31.
 #include <cblas.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <limits>
 
 #include "converter/eval/compute.h"
+#include "converter/eval/integer_layers.h"
 
 namespace qrt::eval {
 namespace {
@@ -37,23 +39,30 @@ void gather_columns(const float* x, const Image& in, int64_t channels, const Ima
   }
 }
 
-// One image, one group, one chunk of rows: the product of weights and columns.
-void multiply(const Image& out, const float* weights, int64_t outputs, int64_t k,
-              const std::vector<float>& columns, int64_t pixels, bool nchw, float* y) {
-  const int m = static_cast<int>(outputs), n = static_cast<int>(pixels),
-            depth = static_cast<int>(k);
-  if (nchw) {
+// One image, one group, one chunk of output rows of a convolution.
+struct Chunk {
+  const Image& out;
+  int64_t group, outputs, k, pixels;
+  bool nchw;
+  float* y;
+};
+
+// The product of weights and columns.
+void multiply(const Chunk& c, const float* weights, const std::vector<float>& columns) {
+  const int m = static_cast<int>(c.outputs), n = static_cast<int>(c.pixels),
+            depth = static_cast<int>(c.k);
+  if (c.nchw) {
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, depth, 1.0f, weights, depth,
-                columns.data(), n, 0.0f, y, static_cast<int>(out.channel));
+                columns.data(), n, 0.0f, c.y, static_cast<int>(c.out.channel));
   } else {
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasTrans, n, m, depth, 1.0f, columns.data(), n,
-                weights, depth, 0.0f, y, static_cast<int>(out.pixel));
+                weights, depth, 0.0f, c.y, static_cast<int>(c.out.pixel));
   }
 }
 
-}  // namespace
-
-Result<void> compute(Call& call, const ir::Conv2d& conv) {
+// Calls product(chunk, columns) for all of the output.
+template <class Product>
+Result<void> convolve(Call& call, const ir::Conv2d& conv, const float* x, const Product& product) {
   const Image in(call.in[0].shape, conv.layout), out(call.out.shape, conv.layout);
   const int64_t outputs = out.channels / conv.groups, channels = in.channels / conv.groups;
   const int64_t k = channels * conv.window.kernel[0] * conv.window.kernel[1];
@@ -65,17 +74,39 @@ Result<void> compute(Call& call, const ir::Conv2d& conv) {
   std::vector<float> columns(static_cast<size_t>(k * rows * out.width));
   for (int64_t n = 0; n < in.n; ++n) {
     for (int64_t g = 0; g < conv.groups; ++g) {
-      const float* x = call.in[0].data.data() + n * in.image + g * channels * in.channel;
-      const float* w = call.in[1].data.data() + g * outputs * k;
+      const float* image = x + n * in.image + g * channels * in.channel;
       float* y = call.out.data.data() + n * out.image + g * outputs * out.channel;
       for (int64_t row = 0; row < out.height; row += rows) {
         const int64_t end = std::min(row + rows, out.height);
-        gather_columns(x, in, channels, out, conv.window, row, end, columns.data());
-        multiply(out, w, outputs, k, columns, (end - row) * out.width,
-                 conv.layout == ir::Layout::nchw, y + row * out.row);
+        gather_columns(image, in, channels, out, conv.window, row, end, columns.data());
+        product({out, g, outputs, k, (end - row) * out.width, conv.layout == ir::Layout::nchw,
+                 y + row * out.row},
+                columns);
       }
     }
   }
+  return {};
+}
+
+}  // namespace
+
+Result<void> compute(Call& call, const ir::Conv2d& conv) {
+  const Image out(call.out.shape, conv.layout);
+  if (sums_integers(call)) {
+    const IntegerLayer layer(call, out.channels);
+    const std::vector<float> x = layer.inputs();
+    QRT_CHECK_OK(convolve(call, conv, x.data(), [&](const Chunk& c, const auto& columns) {
+      const SumPlace place{c.y, c.nchw ? c.out.channel : 1, c.nchw ? 1 : c.out.pixel};
+      layer.sum(columns, c.pixels, c.group * c.outputs, c.outputs, place);
+    }));
+    layer.finish(conv, out.channels, out.channel);
+    return {};
+  }
+  const float* weights = call.in[1].data.data();
+  QRT_CHECK_OK(
+      convolve(call, conv, call.in[0].data.data(), [&](const Chunk& c, const auto& columns) {
+        multiply(c, weights + c.group * c.outputs * c.k, columns);
+      }));
   finish(call, conv, out.channels, out.channel);
   return {};
 }
@@ -83,6 +114,16 @@ Result<void> compute(Call& call, const ir::Conv2d& conv) {
 Result<void> compute(Call& call, const ir::Linear& linear) {
   const int64_t outputs = call.in[1].shape[0], inputs = call.in[1].shape[1];
   const int64_t rows = call.in[0].count() / inputs;
+  if (sums_integers(call)) {
+    const IntegerLayer layer(call, outputs);
+    const std::vector<float> x = layer.inputs();
+    std::vector<float> columns(x.size());
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t k = 0; k < inputs; ++k) columns[k * rows + r] = x[r * inputs + k];
+    layer.sum(columns, rows, 0, outputs, {call.out.data.data(), 1, outputs});
+    layer.finish(linear, outputs, 1);
+    return {};
+  }
   cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(rows),
               static_cast<int>(outputs), static_cast<int>(inputs), 1.0f, call.in[0].data.data(),
               static_cast<int>(inputs), call.in[1].data.data(), static_cast<int>(inputs), 0.0f,

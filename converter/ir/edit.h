@@ -46,6 +46,13 @@ inline bool is_float(ElementType type) {
   return type == ElementType::f32 || type == ElementType::f16;
 }
 
+// Whether the operator only moves elements, each as it is: then it works on bytes, too.
+inline bool moves(const Attr& attr) {
+  return std::holds_alternative<Concat>(attr) || std::holds_alternative<Transpose>(attr) ||
+         std::holds_alternative<Reshape>(attr) || std::holds_alternative<Pad>(attr) ||
+         std::holds_alternative<Slice>(attr) || std::holds_alternative<Tile>(attr);
+}
+
 inline bool is_constant(const Graph& graph, ValueId value) {
   return graph.values[value].constant >= 0;
 }

@@ -31,13 +31,23 @@ struct Constant {
   std::string source;  // where an encoding came from: "checkpoint", "gather", "pq", ...
 };
 
+// Values that are stored as bytes: scale * (byte - zero). A scale of 0: they are not.
+struct Quantization {
+  float scale = 0;
+  int32_t zero = 0;  // 0..255
+  bool present() const { return scale != 0; }
+  bool operator==(const Quantization&) const = default;
+};
+
 struct Value {
   std::string name;
   ElementType type = ElementType::f32;
-  std::vector<int64_t> shape;  // for batch 1
-  bool batched = false;        // shape[0] is multiplied by the batch
-  NodeId producer = -1;        // -1: graph input or constant
-  int32_t constant = -1;       // index into constants, -1 if none
+  std::vector<int64_t> shape;      // for batch 1
+  bool batched = false;            // shape[0] is multiplied by the batch
+  NodeId producer = -1;            // -1: graph input or constant
+  int32_t constant = -1;           // index into constants, -1 if none
+  Quantization quantization = {};  // of an f32 value that the file holds as bytes: its numbers lie
+                                   // on that grid
 };
 
 struct Node {

@@ -103,6 +103,7 @@ Result<ValueType> infer(const Inference&, const Slice&);
 Result<ValueType> infer(const Inference&, const Resize&);
 Result<ValueType> infer(const Inference&, const Tile&);
 Result<ValueType> infer(const Inference&, const Expand&);
+Result<ValueType> infer(const Inference&, const Quantize&);
 Result<ValueType> infer(const Inference&, const MatMul&);
 Result<ValueType> infer(const Inference&, const ConvTranspose&);
 Result<ValueType> infer(const Inference&, const Select&);

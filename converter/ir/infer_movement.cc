@@ -237,6 +237,12 @@ Result<ValueType> infer(const Inference& i, const Tile& tile) {
   return result;
 }
 
+Result<ValueType> infer(const Inference& i, const Quantize&) {
+  QRT_CHECK_OK(i.arity(1));
+  QRT_CHECK_OK(need_float(i, 0));
+  return ValueType{ElementType::f32, i.in(0).shape, i.in(0).batched};
+}
+
 Result<ValueType> infer(const Inference& i, const Expand&) {
   QRT_CHECK_OK(i.arity(2));
   const Value &x = i.in(0), &like = i.in(1);

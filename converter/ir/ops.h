@@ -148,6 +148,8 @@ struct Tile {
 // in: x [1, ...], a value that takes the batch. x repeated along dimension 0 as often: how a
 // constant takes the batch.
 struct Expand {};
+// y = x, of which one is stored as bytes (Value::quantization) and the other is not.
+struct Quantize {};
 // Only inside the importer and the folding pass, never after it:
 struct Identity {};
 struct Shape {};
@@ -175,7 +177,7 @@ struct ConvTranspose {
 using Attr =
     std::variant<Conv2d, Linear, Pool2d, Binary, Unary, Affine, Softmax, Concat, Transpose, Reshape,
                  Pad, Gather, Cast, Identity, Shape, Unsqueeze, Squeeze, Slice, BatchNorm, Resize,
-                 Tile, MatMul, ConvTranspose, Select, Reduce, ArgReduce, TopK, Expand>;
+                 Tile, MatMul, ConvTranspose, Select, Reduce, ArgReduce, TopK, Expand, Quantize>;
 
 }  // namespace qrt::ir
 

@@ -12,12 +12,14 @@
 //   NAME   letters, digits and _ . / - + @ , or a "string" with \" \\ \n and \xHH
 //   VALUE  % and a NAME
 //   TYPE   f32 | f16 | i8 | u8 | i32 | i64 | boolean, then [DIM,...]; a first dimension N takes
-//          the batch, 2N takes twice the batch
+//          the batch, 2N takes twice the batch; then, of a quantized value, bytes(SCALE, ZERO)
 //   DATA   { NUMBER , ... }        the values, row-major, where there are at most 64
 //        | fill NUMBER             all values are this one
 //        | hash HEX                printed for larger constants; parse() refuses it
 //        | codebook { books=, count=, dim=, scope_rows=, entry=f32|f16|i8 }
 //            entries LIST [scales LIST] codes LIST     (LIST: { ... }, fill or hash as above)
+//            [levels LIST [level_of LIST] [tables (BITS, SHIFT)]]
+//        | integers LIST scales LIST
 //   ATTR   integer, number, none (no limit), true, false, a word, or [ ... ] of integers
 //
 // Attributes that have their default are not printed and need not be written;

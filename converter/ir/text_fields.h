@@ -170,6 +170,8 @@ void fields(V& v, ConvTranspose& a) {
 }
 
 template <class V>
+void fields(V&, Quantize&) {}
+template <class V>
 void fields(V&, Select&) {}
 template <class V>
 void fields(V& v, Reduce& a) {

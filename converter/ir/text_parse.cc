@@ -69,7 +69,10 @@ class Parser {
       if (dim < 0) return c.complain(cat("dimension ", dim, " is negative"));
       value->shape.push_back(dim);
     }
-    return element_count(value->shape) >= 0 || c.complain("the shape is too large");
+    if (element_count(value->shape) < 0) return c.complain("the shape is too large");
+    Quantization& q = value->quantization;
+    return !c.take_word("bytes") || (c.expect("(") && c.number(&q.scale) && c.expect(",") &&
+                                     c.number(&q.zero) && c.expect(")"));
   }
 
   bool defined(Cursor& c, Value value, ValueId* id = nullptr) {
@@ -131,6 +134,8 @@ class Parser {
   }
 
   bool codebook(Cursor& c, const std::vector<int64_t>& shape, Constant* constant);
+  bool levels(Cursor& c, int64_t outputs, quant::Codebook* book);
+  bool integers(Cursor& c, const std::vector<int64_t>& shape, Constant* constant);
   bool constant(Cursor& c) {
     Value value;
     Constant constant;
@@ -142,6 +147,8 @@ class Parser {
     constant.type = value.type;
     if (c.take_word("codebook")) {
       if (!codebook(c, value.shape, &constant)) return false;
+    } else if (c.take_word("integers")) {
+      if (!integers(c, value.shape, &constant)) return false;
     } else if (is_float(value.type) ? !list(c, count, &constant.data)
                                     : !list(c, count, &constant.ints)) {
       return false;
@@ -246,9 +253,29 @@ bool Parser::codebook(Cursor& c, const std::vector<int64_t>& shape, Constant* co
   if (!c.expect("}") || !c.expect("entries") || !list(c, entries, &book.entries)) return false;
   if (c.take_word("scales") && !list(c, centroids, &book.entry_scales)) return false;
   if (!c.expect("codes") || !list(c, codes, &book.codes)) return false;
+  if (!levels(c, shape[0], &book)) return false;
   Result<void> checked = quant::check(book, shape[0], inputs);
   if (!checked.ok()) return c.complain(checked.error().message);
   constant->encoding = std::make_shared<const quant::Encoding>(std::move(book));
+  return true;
+}
+
+bool Parser::levels(Cursor& c, int64_t outputs, quant::Codebook* book) {
+  if (c.take_word("levels") && !list(c, -1, &book->levels)) return false;
+  if (c.take_word("level_of") && !list(c, outputs, &book->level_of)) return false;
+  return !c.take_word("tables") || (c.expect("(") && c.number(&book->table_bits) && c.expect(",") &&
+                                    c.number(&book->table_shift) && c.expect(")"));
+}
+
+bool Parser::integers(Cursor& c, const std::vector<int64_t>& shape, Constant* constant) {
+  quant::Integers v;
+  if (shape.empty() || shape[0] < 1) return c.complain("there must be an output");
+  const int64_t count = element_count(shape);
+  if (!list(c, count, &v.values) || !c.expect("scales") || !list(c, shape[0], &v.scales))
+    return false;
+  Result<void> checked = quant::check(v, shape[0], count / shape[0]);
+  if (!checked.ok()) return c.complain(checked.error().message);
+  constant->encoding = std::make_shared<const quant::Encoding>(std::move(v));
   return true;
 }
 

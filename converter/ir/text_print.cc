@@ -13,10 +13,11 @@ namespace qrt::ir {
 namespace {
 
 constexpr const char* kOpNames[] = {
-    "conv2d", "linear",         "pool2d",  "binary", "unary",      "affine", "softmax",
-    "concat", "transpose",      "reshape", "pad",    "gather",     "cast",   "identity",
-    "shape",  "unsqueeze",      "squeeze", "slice",  "batch_norm", "resize", "tile",
-    "matmul", "conv_transpose", "select",  "reduce", "arg_reduce", "top_k",  "expand"};
+    "conv2d",  "linear",         "pool2d",  "binary", "unary",      "affine", "softmax",
+    "concat",  "transpose",      "reshape", "pad",    "gather",     "cast",   "identity",
+    "shape",   "unsqueeze",      "squeeze", "slice",  "batch_norm", "resize", "tile",
+    "matmul",  "conv_transpose", "select",  "reduce", "arg_reduce", "top_k",  "expand",
+    "quantize"};
 static_assert(std::size(kOpNames) == std::variant_size_v<Attr>);
 constexpr const char* kTypeNames[] = {"f32", "f16", "i8", "u8", "i32", "i64", "boolean"};
 
@@ -121,7 +122,15 @@ std::string encoding_text(const quant::Codebook& book) {
           ", scope_rows=", book.scope_rows, ", entry=", kEntryNames[static_cast<int>(book.entry)],
           "} entries ", list_text(book.entries));
   if (!book.entry_scales.empty()) text += " scales " + list_text(book.entry_scales);
-  return text + " codes " + list_text(book.codes);
+  text += " codes " + list_text(book.codes);
+  if (!book.levels.empty()) text += " levels " + list_text(book.levels);
+  if (!book.level_of.empty()) text += " level_of " + list_text(book.level_of);
+  if (book.table_bits != 0) text += cat(" tables (", book.table_bits, ", ", book.table_shift, ")");
+  return text;
+}
+
+std::string encoding_text(const quant::Integers& v) {
+  return cat("integers ", list_text(v.values), " scales ", list_text(v.scales));
 }
 
 std::string data_text(const Constant& constant) {
@@ -205,7 +214,10 @@ std::string float_text(float value) {
 }
 
 std::string type_text(const Value& value) {
-  return name_of(value.type) + shape_text(value.shape, value.batched);
+  const std::string type = name_of(value.type) + shape_text(value.shape, value.batched);
+  if (!value.quantization.present()) return type;
+  return cat(type, " bytes(", float_text(value.quantization.scale), ", ", value.quantization.zero,
+             ")");
 }
 
 std::string print(const Graph& graph) {

@@ -153,13 +153,72 @@ Result<void> check_types(const Graph& g) {
   return {};
 }
 
+// Where bytes may be read and made; the runtime's validator has the same rules (QRT-E0186).
+Result<void> check_quantized(const Graph& g, const Node& node) {
+  const auto& values = g.values;
+  const Quantization out = values[node.out[0]].quantization;
+  const Quantization in = values[node.in[0]].quantization;
+  const Constant* weight = node.in.size() > 1 ? constant_of(g, node.in[1]) : nullptr;
+  const bool layer =
+      std::holds_alternative<Conv2d>(node.attr) || std::holds_alternative<Linear>(node.attr);
+  const bool integers =
+      weight != nullptr && weight->encoding != nullptr && quant::is_integer(*weight->encoding);
+  bool any = out.present(), all = true, alike = true;
+  for (size_t i = 0; i < node.in.size(); ++i) {
+    if (layer && is_constant(g, node.in[i])) continue;
+    const Quantization q = values[node.in[i]].quantization;
+    any = any || q.present();
+    all = all && q.present();
+    alike = alike && q == out;
+  }
+  if (!any && !integers) return {};
+  const auto* pool = std::get_if<Pool2d>(&node.attr);
+  const auto* binary = std::get_if<Binary>(&node.attr);
+  bool good = false;
+  if (std::holds_alternative<Quantize>(node.attr)) {
+    good = in.present() != out.present();
+  } else if (layer) {
+    good = all && integers;
+  } else if (pool != nullptr) {
+    good = pool->mode == Pool2d::Mode::average ? all : pool->mode == Pool2d::Mode::max && alike;
+  } else if (binary != nullptr) {
+    good = binary->op == Binary::Op::add && all && out.present();
+  } else {
+    good = alike && moves(node.attr);
+  }
+  if (good) return {};
+  return broken(name_of(node.attr), " ", node.name, " cannot have the quantization of its values");
+}
+
+Result<void> check_quantization(const Graph& g) {
+  for (const Value& value : g.values) {
+    const Quantization q = value.quantization;
+    const bool good = !q.present()
+                          ? q.zero == 0
+                          : std::isnormal(q.scale) && q.scale > 0 && std::isnormal(1 / q.scale) &&
+                                q.zero >= 0 && q.zero <= 255 && value.type == ElementType::f32 &&
+                                value.constant < 0 && value.producer >= 0;
+    if (!good) {
+      return broken("value ", value.name, " has the scale ", q.scale, " and the zero ", q.zero);
+    }
+  }
+  for (const Node& node : g.nodes) QRT_CHECK_OK(check_quantized(g, node));
+  for (const ValueId id : g.outputs) {
+    if (g.values[id].quantization.present()) {
+      return broken("output ", g.values[id].name, " is quantized");
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> verify(const Graph& g) {
   QRT_CHECK_OK(check_indices(g));
   QRT_CHECK_OK(check_sources(g));
   QRT_CHECK_OK(check_order(g));
-  return check_types(g);
+  QRT_CHECK_OK(check_types(g));
+  return check_quantization(g);
 }
 
 }  // namespace qrt::ir

@@ -12,11 +12,12 @@ namespace qrt::lower {
 namespace {
 
 // OIHW rows to the order kh, kw, cin.
-std::vector<float> to_kh_kw_cin(const std::vector<float>& oihw, int64_t outputs, int64_t channels) {
+template <class T>
+std::vector<T> to_kh_kw_cin(const std::vector<T>& oihw, int64_t outputs, int64_t channels) {
   if (oihw.empty() || channels == 1) return oihw;
   const size_t rows = static_cast<size_t>(outputs), c_count = static_cast<size_t>(channels);
   const size_t window = oihw.size() / (rows * c_count);
-  std::vector<float> r(oihw.size());
+  std::vector<T> r(oihw.size());
   for (size_t o = 0; o < rows; ++o)
     for (size_t c = 0; c < c_count; ++c)
       for (size_t w = 0; w < window; ++w)
@@ -43,6 +44,8 @@ Result<uint32_t> Context::tensor(ir::ValueId id) {
   t.name = v.name;
   t.type = ir::is_float(v.type) ? ir::ElementType::f32 : v.type;
   t.batched = v.batched;
+  t.quantization = v.quantization;
+  if (v.quantization.present()) t.type = ir::ElementType::u8;
   CheckedSize elements(1);
   for (int64_t d : v.shape) {
     if (d < 1 || d > layout::kMaxDim)
@@ -88,6 +91,12 @@ Result<uint32_t> Context::weights(const ir::Node& n, ir::ValueId id, InputOrder 
     if (auto sound = quant::check(*c.encoding, w.outputs, w.inputs); !sound.ok())
       return fail(sound.error().id, n.name, ": ", sound.error().message);
     w.encoding = c.encoding;
+    const auto* dense = std::get_if<quant::Integers>(c.encoding.get());
+    if (dense != nullptr && order != InputOrder::linear) {
+      w.order = InputOrder::kh_kw_cin;
+      w.encoding = std::make_shared<const quant::Encoding>(
+          quant::Integers{to_kh_kw_cin(dense->values, w.outputs, v.shape.at(1)), dense->scales});
+    }
   } else if (!is_plain(c) || static_cast<int64_t>(c.data.size()) != w.outputs * w.inputs) {
     return fail(602, n.name, ": the weight ", v.name, " has element type ", ir::name_of(c.type),
                 " and ", c.data.size(), " values; expected ", w.outputs * w.inputs, " floats");

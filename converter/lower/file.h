@@ -38,7 +38,8 @@ enum class Kind : uint8_t {
   tile = 19,
   expand = 20,
   matmul = 21,
-  conv_transpose = 22
+  conv_transpose = 22,
+  quantize = 23
 };
 // Whether operators of this kind have weights.
 inline bool is_layer(Kind kind) {
@@ -53,6 +54,7 @@ struct Tensor {
   bool batched = false, is_constant = false;
   std::vector<float> data;    // of an f32 constant
   std::vector<int64_t> ints;  // of one of another type
+  ir::Quantization quantization = {};
 };
 
 // A weight matrix [outputs][inputs]: dense floats in `order`, or an encoding of them.

@@ -58,6 +58,10 @@ Result<void> lower_expand(Context& context, const ir::Node& n, Operator& op) {
   return add_inputs(context, n, 0, 2, op);
 }
 
+Result<void> lower_quantize(Context& context, const ir::Node& n, Operator& op) {
+  return add_inputs(context, n, 0, 1, op);
+}
+
 Result<void> lower_tile(Context& context, const ir::Node& n, Operator& op) {
   return add_inputs(context, n, 0, 1, op);
 }

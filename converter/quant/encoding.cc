@@ -46,6 +46,45 @@ Result<void> check_entries(const Codebook& c) {
   return {};
 }
 
+Result<void> check_levels(const Codebook& c, uint64_t outputs) {
+  if (c.levels.empty()) {
+    if (!c.level_of.empty() || c.table_bits != 0 || c.table_shift != 0)
+      return bad("it has level_of or tables, but no levels");
+    return {};
+  }
+  const bool tables = c.table_bits != 0 || c.table_shift != 0;
+  if (c.levels.size() > (tables ? 1 : kMaxLevels))
+    return bad("it has " + std::to_string(c.levels.size()) + " levels; 16 are allowed, and one " +
+               "with rounded tables");
+  for (const float level : c.levels)
+    if (!std::isnormal(level) || level < 0 || !std::isnormal(1 / level))
+      return bad("level " + std::to_string(level) + " is not a positive finite number");
+  const uint64_t wanted = c.levels.size() > 1 ? outputs : 0;
+  if (c.level_of.size() != wanted)
+    return bad(count_of("levels of outputs", c.level_of.size(), wanted));
+  for (const uint8_t level : c.level_of)
+    if (level >= c.levels.size()) return bad("an output has level " + std::to_string(level));
+  if (!tables) return {};
+  const bool bytes = c.table_bits == 8;
+  if ((!bytes && c.table_bits != 7 && c.table_bits != 12) || c.table_shift < (bytes ? 8 : 1) ||
+      c.table_shift > (bytes ? 15 : 20) || c.dim > 64)
+    return bad("tables of " + std::to_string(c.table_bits) + " bits shifted by " +
+               std::to_string(c.table_shift) + " in blocks of " + std::to_string(c.dim) +
+               " are not in the format");
+  return {};
+}
+
+Result<void> check_integers(const Integers& v, int64_t outputs, int64_t inputs) {
+  if (outputs < 1 || inputs < 1 ||
+      v.values.size() != static_cast<uint64_t>(outputs) * static_cast<uint64_t>(inputs) ||
+      v.scales.size() != static_cast<uint64_t>(outputs))
+    return Error{kBadEncoding, "integers: " + count_of("weights", v.values.size(),
+                                                       static_cast<uint64_t>(outputs * inputs))};
+  for (const float scale : v.scales)
+    if (!std::isfinite(scale)) return Error{kBadEncoding, "integers: a scale is not finite"};
+  return {};
+}
+
 Result<void> check_codebook(const Codebook& c, int64_t outputs, int64_t inputs) {
   if (outputs < 1 || inputs < 1 || outputs > layout::kMaxDim || inputs > layout::kMaxDim)
     return bad("the matrix is " + std::to_string(outputs) + " x " + std::to_string(inputs) +
@@ -78,7 +117,40 @@ Result<void> check_codebook(const Codebook& c, int64_t outputs, int64_t inputs) 
                                  std::to_string(count) +
                                  "; the source is damaged or its codebook "
                                  "and codes belong to different layers"};
+  QRT_CHECK_OK(check_levels(c, n));
   return check_entries(c);
+}
+
+float rounded(float value, float inverse) {
+  return std::clamp(std::nearbyint(value * inverse), -127.0f, 127.0f);
+}
+
+// The value of an entry that stands at `at` among all.
+float entry_value(const Codebook& c, size_t at) {
+  if (c.entry != EntryType::i8) return c.entries[at];
+  return c.entry_scales[at / static_cast<size_t>(c.dim)] * c.entries[at];
+}
+
+// Books add up one after the other, each sum kept between -128 and 127.
+std::vector<int8_t> integers_of_codebook(const Codebook& c, int64_t outputs, int64_t inputs) {
+  std::vector<std::vector<float>> entries;
+  for (size_t l = 0; l < c.levels.size(); ++l) entries.push_back(integer_entries(c, l));
+  std::vector<int8_t> out(static_cast<size_t>(outputs * inputs));
+  const int64_t blocks = (inputs + c.dim - 1) / c.dim;
+  for (int64_t row = 0; row < c.books * blocks; ++row)
+    for (int64_t o = 0; o < outputs; ++o) {
+      const auto& mine = entries[c.level_of.empty() ? 0 : c.level_of[static_cast<size_t>(o)]];
+      const int64_t scope = c.scope_rows == 0 ? 0 : o / c.scope_rows;
+      const int64_t code = c.codes[static_cast<size_t>(row * outputs + o)];
+      const int64_t vector = (scope * c.books + row / blocks) * c.count + code;
+      const int64_t first = row % blocks * c.dim;
+      for (int64_t t = 0; t < c.dim && first + t < inputs; ++t) {
+        int8_t& to = out[static_cast<size_t>(o * inputs + first + t)];
+        const float sum = static_cast<float>(to) + mine[static_cast<size_t>(vector * c.dim + t)];
+        to = static_cast<int8_t>(std::clamp(sum, -128.0f, 127.0f));
+      }
+    }
+  return out;
 }
 
 std::vector<float> decode_codebook(const Codebook& c, int64_t outputs, int64_t inputs) {
@@ -103,6 +175,10 @@ std::vector<float> decode_codebook(const Codebook& c, int64_t outputs, int64_t i
   return out;
 }
 
+uint64_t number_bytes(const std::vector<float>& v) {
+  return v.size() * (std::all_of(v.begin(), v.end(), is_half) ? 2 : 4);
+}
+
 StoredBytes bytes_of_codebook(const Codebook& c, int64_t outputs, int64_t inputs) {
   const uint64_t n = static_cast<uint64_t>(outputs);
   const uint64_t blocks =
@@ -112,23 +188,57 @@ StoredBytes bytes_of_codebook(const Codebook& c, int64_t outputs, int64_t inputs
   bytes.codes = layout::codebook_code_bytes(static_cast<uint64_t>(c.books), blocks, n,
                                             layout::code_bits(static_cast<uint32_t>(c.count)));
   bytes.entries = c.entries.size() * entry_bytes;
-  const bool halves = std::all_of(c.entry_scales.begin(), c.entry_scales.end(), is_half);
-  bytes.scales = c.entry_scales.size() * (halves ? 2 : 4);
+  bytes.scales = number_bytes(c.entry_scales) + number_bytes(c.levels) + c.level_of.size();
   return bytes;
 }
 
 }  // namespace
 
 Result<void> check(const Encoding& e, int64_t outputs, int64_t inputs) {
-  return std::visit([&](const Codebook& c) { return check_codebook(c, outputs, inputs); }, e);
+  if (const auto* v = std::get_if<Integers>(&e)) return check_integers(*v, outputs, inputs);
+  return check_codebook(std::get<Codebook>(e), outputs, inputs);
+}
+
+bool is_integer(const Encoding& e) {
+  const auto* book = std::get_if<Codebook>(&e);
+  return book == nullptr || !book->levels.empty();
+}
+
+std::vector<float> integer_entries(const Codebook& c, size_t level) {
+  const float inverse = 1 / c.levels.at(level);
+  std::vector<float> r(c.entries.size());
+  for (size_t i = 0; i < r.size(); ++i) r[i] = rounded(entry_value(c, i), inverse);
+  return r;
+}
+
+std::vector<int8_t> integers_of(const Encoding& e, int64_t outputs, int64_t inputs) {
+  if (const auto* v = std::get_if<Integers>(&e)) return v->values;
+  return integers_of_codebook(std::get<Codebook>(e), outputs, inputs);
+}
+
+float weight_scale(const Encoding& e, int64_t output) {
+  if (const auto* v = std::get_if<Integers>(&e)) return v->scales[static_cast<size_t>(output)];
+  const auto& c = std::get<Codebook>(e);
+  return c.levels[c.level_of.empty() ? 0 : c.level_of[static_cast<size_t>(output)]];
 }
 
 std::vector<float> decode(const Encoding& e, int64_t outputs, int64_t inputs) {
-  return std::visit([&](const Codebook& c) { return decode_codebook(c, outputs, inputs); }, e);
+  if (!is_integer(e)) return decode_codebook(std::get<Codebook>(e), outputs, inputs);
+  const std::vector<int8_t> integers = integers_of(e, outputs, inputs);
+  std::vector<float> out(integers.begin(), integers.end());
+  for (size_t i = 0; i < out.size(); ++i)
+    out[i] *= weight_scale(e, static_cast<int64_t>(i) / inputs);
+  return out;
 }
 
 StoredBytes stored_bytes(const Encoding& e, int64_t outputs, int64_t inputs) {
-  return std::visit([&](const Codebook& c) { return bytes_of_codebook(c, outputs, inputs); }, e);
+  if (const auto* v = std::get_if<Integers>(&e)) {
+    StoredBytes bytes;
+    bytes.dense = v->values.size();
+    bytes.scales = number_bytes(v->scales);
+    return bytes;
+  }
+  return bytes_of_codebook(std::get<Codebook>(e), outputs, inputs);
 }
 
 }  // namespace qrt::quant

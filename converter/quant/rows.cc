@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "converter/eval/compute.h"
+
 namespace qrt::quant {
 
 RowMap row_map(const ir::Graph& graph, const ir::Node& node, const eval::Tensor& x) {
@@ -16,9 +18,10 @@ RowMap row_map(const ir::Graph& graph, const ir::Node& node, const eval::Tensor&
       const int64_t reach = int64_t{w.dilation[axis]} * (w.kernel[axis] - 1) + 1;
       return (size + w.pad[axis] + w.pad[axis + 2] - reach) / w.stride[axis] + 1;
     };
-    map.images = x.shape[0];
-    map.height = out(x.shape[2], 0);
-    map.width = out(x.shape[3], 1);
+    const eval::Image image(x.shape, conv->layout);
+    map.images = image.n;
+    map.height = out(image.height, 0);
+    map.width = out(image.width, 1);
     map.groups = conv->groups;
     return map;
   }
@@ -37,27 +40,29 @@ void gather_row(const ir::Node& node, const RowMap& map, const eval::Tensor& x, 
     return;
   }
   const ir::Window2d& w = conv->window;
-  const int64_t height = x.shape[2], width = x.shape[3];
+  const eval::Image in(x.shape, conv->layout);
   const int64_t channels = map.inputs / w.kernel[0] / w.kernel[1];
   const float* from =
-      &x.data[static_cast<size_t>((image * x.shape[1] + group * channels) * height * width)];
+      &x.data[static_cast<size_t>(image * in.image + group * channels * in.channel)];
   const int64_t top = at / map.width * w.stride[0] - w.pad[0];
   const int64_t left = at % map.width * w.stride[1] - w.pad[1];
-  for (int64_t c = 0; c < channels; ++c, from += height * width)
+  for (int64_t c = 0; c < channels; ++c, from += in.channel)
     for (int64_t ky = 0; ky < w.kernel[0]; ++ky) {
       const int64_t py = top + ky * w.dilation[0];
       for (int64_t kx = 0; kx < w.kernel[1]; ++kx) {
         const int64_t px = left + kx * w.dilation[1];
-        const bool inside = py >= 0 && py < height && px >= 0 && px < width;
-        *row++ = inside ? from[py * width + px] : 0.0f;
+        const bool inside = py >= 0 && py < in.height && px >= 0 && px < in.width;
+        *row++ = inside ? from[py * in.row + px * in.pixel] : 0.0f;
       }
     }
 }
 
 float output_at(const ir::Node& node, const RowMap& map, const eval::Tensor& y, int64_t image,
                 int64_t o, int64_t at) {
-  if (std::holds_alternative<ir::Conv2d>(node.attr))
-    return y.data[static_cast<size_t>((image * y.shape[1] + o) * map.positions() + at)];
+  if (const auto* conv = std::get_if<ir::Conv2d>(&node.attr)) {
+    const eval::Image out(y.shape, conv->layout);
+    return y.data[static_cast<size_t>(image * out.image + o * out.channel + at * out.pixel)];
+  }
   return y.data[static_cast<size_t>((image * map.height + at) * y.shape.back() + o)];
 }
 

@@ -19,7 +19,7 @@ struct RowMap {
   int64_t positions() const { return height * width; }
 };
 
-// `x` is the layer's input as computed, NCHW for Conv2d.
+// `x` is the layer's input as computed, laid out as the Conv2d says.
 RowMap row_map(const ir::Graph&, const ir::Node&, const eval::Tensor& x);
 
 // Writes the inputs of output position `at` (y * width + x) of one image and group to `row`, in the

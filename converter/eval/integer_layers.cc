@@ -1,0 +1,146 @@
+// Compiled without fused multiply-adds: every operation is rounded on its own.
+#include "converter/eval/integer_layers.h"
+
+#include <cblas.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace qrt::eval {
+namespace {
+
+// The byte that stands for a value on the grid, less the zero. The value is off the exact product
+// of scale and byte by a rounding or two, far less than half a step.
+float steps(float value, const ir::Quantization& q) {
+  return std::nearbyint(value / q.scale);
+}
+
+}  // namespace
+
+bool sums_integers(const Call& call) {
+  return call.in[0].quantization.present() && call.in[1].encoding != nullptr &&
+         quant::is_integer(*call.in[1].encoding);
+}
+
+float on_grid(float value, const ir::Quantization& q) {
+  const auto zero = static_cast<float>(q.zero);
+  const float rounded = std::isnan(value) ? -zero : std::nearbyint(value * (1 / q.scale));
+  return q.scale * std::clamp(rounded, -zero, 255 - zero);
+}
+
+IntegerLayer::IntegerLayer(Call& call, int64_t outputs) : call_(call), all_outputs_(outputs) {
+  const quant::Encoding& encoding = *call.in[1].encoding;
+  inputs_ = ir::element_count({call.in[1].shape.begin(), call.in[1].shape.end()}) / outputs;
+  const auto* book = std::get_if<quant::Codebook>(&encoding);
+  if (book != nullptr && book->table_bits > 0) {
+    entries_ = quant::integer_entries(*book, 0);
+    return;
+  }
+  const std::vector<int8_t> integers = quant::integers_of(encoding, outputs, inputs_);
+  weights_.assign(integers.begin(), integers.end());
+}
+
+std::vector<float> IntegerLayer::inputs() const {
+  const View& x = call_.in[0];
+  std::vector<float> r(x.data.size());
+  for (size_t i = 0; i < r.size(); ++i) r[i] = steps(x.data[i], x.quantization);
+  return r;
+}
+
+void IntegerLayer::sum(const std::vector<float>& columns, int64_t positions, int64_t first,
+                       int64_t outputs, const SumPlace& place) const {
+  const auto* book = std::get_if<quant::Codebook>(call_.in[1].encoding);
+  if (book != nullptr && book->table_bits > 0)
+    sum_tables(*book, columns, positions, first, outputs, place);
+  else
+    sum_exactly(columns, positions, first, outputs, place);
+}
+
+void IntegerLayer::sum_exactly(const std::vector<float>& columns, int64_t positions, int64_t first,
+                               int64_t outputs, const SumPlace& place) const {
+  const std::vector<double> x(columns.begin(), columns.begin() + inputs_ * positions);
+  std::vector<double> sums(static_cast<size_t>(outputs * positions));
+  cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, static_cast<int>(outputs),
+              static_cast<int>(positions), static_cast<int>(inputs_), 1.0,
+              &weights_[static_cast<size_t>(first * inputs_)], static_cast<int>(inputs_), x.data(),
+              static_cast<int>(positions), 0.0, sums.data(), static_cast<int>(positions));
+  const double* from = sums.data();
+  for (int64_t o = 0; o < outputs; ++o)
+    for (int64_t p = 0; p < positions; ++p)
+      place.y[o * place.output + p * place.position] = static_cast<float>(*from++);
+}
+
+// T = clamp(floor((dot + 2^(s-1)) / 2^s), -2^(B-1), 2^(B-1) - 1) per book and block, added up. All
+// numbers are whole and below 2^24, so floats hold them exactly.
+void IntegerLayer::sum_tables(const quant::Codebook& c, const std::vector<float>& columns,
+                              int64_t positions, int64_t first, int64_t outputs,
+                              const SumPlace& place) const {
+  const int64_t blocks = (inputs_ + c.dim - 1) / c.dim;
+  const auto most = static_cast<float>(1 << (c.table_bits - 1));
+  const auto half = static_cast<float>(1 << (c.table_shift - 1));
+  const float inverse = 1 / (2 * half);
+  std::vector<float> table(static_cast<size_t>(c.count)), sums(static_cast<size_t>(outputs));
+  for (int64_t p = 0; p < positions; ++p) {
+    std::fill(sums.begin(), sums.end(), 0.0f);
+    for (int64_t row = 0; row < c.books * blocks; ++row) {
+      const int64_t book = row / blocks, from = row % blocks * c.dim;
+      const int64_t length = std::min<int64_t>(c.dim, inputs_ - from);
+      int64_t scope = -1;
+      for (int64_t i = 0; i < outputs; ++i) {
+        const int64_t o = first + i, mine = c.scope_rows == 0 ? 0 : o / c.scope_rows;
+        for (int64_t e = 0; mine != scope && e < c.count; ++e) {
+          const float* entry =
+              &entries_[static_cast<size_t>(((mine * c.books + book) * c.count + e) * c.dim)];
+          float dot = 0;
+          for (int64_t t = 0; t < length; ++t)
+            dot += columns[(from + t) * positions + p] * entry[t];
+          table[static_cast<size_t>(e)] =
+              std::clamp(std::floor((dot + half) * inverse), -most, most - 1);
+        }
+        scope = mine;
+        sums[static_cast<size_t>(i)] += table[c.codes[static_cast<size_t>(row * all_outputs_ + o)]];
+      }
+    }
+    for (int64_t i = 0; i < outputs; ++i)
+      place.y[i * place.output + p * place.position] = sums[static_cast<size_t>(i)];
+  }
+}
+
+void IntegerLayer::finish(const Epilogue& e, int64_t outputs, int64_t inner) const {
+  const quant::Encoding& encoding = *call_.in[1].encoding;
+  const auto* book = std::get_if<quant::Codebook>(&encoding);
+  const ir::Quantization to = call_.quantization;
+  const float inverse = to.present() ? 1 / to.scale : 1.0f;
+  const auto zero = static_cast<float>(to.zero);
+  float min = e.clamp.min, max = e.clamp.max;
+  if (to.present()) {
+    min = std::clamp(std::nearbyint(min * inverse), -zero, 255 - zero);
+    max = std::clamp(std::nearbyint(max * inverse), -zero, 255 - zero);
+  }
+  std::vector<float> a(static_cast<size_t>(outputs)), c(a.size(), 0.0f);
+  for (int64_t o = 0; o < outputs; ++o) {
+    const auto i = static_cast<size_t>(o);
+    const float x_scale = call_.in[0].quantization.scale;
+    a[i] = x_scale * quant::weight_scale(encoding, o);
+    if (e.scale) a[i] *= e.scale[i];
+    if (book && book->table_bits > 0) a[i] *= static_cast<float>(1 << book->table_shift);
+    if (e.bias) c[i] = e.bias[i];
+    a[i] *= inverse, c[i] *= inverse;
+  }
+  const float r_scale = e.residual ? e.residual->quantization.scale * inverse : 0.0f;
+  float* y = call_.out.data.data();
+  const auto count = static_cast<int64_t>(call_.out.data.size());
+  for (int64_t at = 0; at < count;)
+    for (size_t o = 0; o < a.size(); ++o)
+      for (const int64_t end = at + inner; at < end; ++at) {
+        float t = y[at] * a[o] + c[o];
+        if (e.residual)
+          t += steps(e.residual->data[static_cast<size_t>(at)], e.residual->quantization) * r_scale;
+        if (!to.present())
+          y[at] = clamped(t, e.clamp);
+        else
+          y[at] = to.scale * std::nearbyint(std::clamp(t, min, max));
+      }
+}
+
+}  // namespace qrt::eval

@@ -1,0 +1,68 @@
+// Layers of u8 activations and integer weights, to the bit as schema/README.md,
+// Numerics, says. Inside of the interpreter: layers.cc hands columns over.
+#ifndef QRT_CONVERTER_EVAL_INTEGER_LAYERS_H_
+#define QRT_CONVERTER_EVAL_INTEGER_LAYERS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "converter/eval/compute.h"
+
+namespace qrt::eval {
+
+// Whether the layer's input is quantized and its weights are integers.
+bool sums_integers(const Call&);
+
+// The nearest value that `q` can hold, ties to even; NaN becomes what byte 0 stands for.
+float on_grid(float value, const ir::Quantization& q);
+
+// Where sums go: output o of position p lies at y[o * output + p * position].
+struct SumPlace {
+  float* y;
+  int64_t output, position;
+};
+
+class IntegerLayer {
+ public:
+  IntegerLayer(Call&, int64_t outputs);
+
+  // The input's bytes less its zero.
+  std::vector<float> inputs() const;
+
+  // Sums of `outputs` outputs from `first` on over columns[k][position], as floats.
+  void sum(const std::vector<float>& columns, int64_t positions, int64_t first, int64_t outputs,
+           const SumPlace&) const;
+
+  // Sums to the layer's results, outputs `inner` values in a row.
+  template <class Layer>
+  void finish(const Layer& layer, int64_t outputs, int64_t inner) const {
+    size_t next = 2;
+    Epilogue e;
+    if (layer.scale) e.scale = call_.in[next++].data.data();
+    if (layer.bias) e.bias = call_.in[next++].data.data();
+    if (layer.residual) e.residual = &call_.in[next];
+    e.clamp = layer.clamp;
+    finish(e, outputs, inner);
+  }
+
+ private:
+  struct Epilogue {
+    const float *scale = nullptr, *bias = nullptr;
+    const View* residual = nullptr;
+    ir::Clamp clamp = ir::kNoClamp;
+  };
+  void finish(const Epilogue&, int64_t outputs, int64_t inner) const;
+  void sum_exactly(const std::vector<float>& columns, int64_t positions, int64_t first,
+                   int64_t outputs, const SumPlace&) const;
+  void sum_tables(const quant::Codebook&, const std::vector<float>& columns, int64_t positions,
+                  int64_t first, int64_t outputs, const SumPlace&) const;
+
+  Call& call_;
+  int64_t all_outputs_ = 0, inputs_ = 0;
+  std::vector<double> weights_;  // [outputs][inputs]
+  std::vector<float> entries_;   // of rounded tables: integers
+};
+
+}  // namespace qrt::eval
+
+#endif  // QRT_CONVERTER_EVAL_INTEGER_LAYERS_H_

@@ -1,0 +1,149 @@
+#include "converter/int8/int8.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "converter/base/text.h"
+#include "converter/int8/placement.h"
+#include "converter/ir/edit.h"
+#include "converter/passes/layer.h"
+#include "converter/quant/rows.h"
+
+namespace qrt::int8 {
+namespace {
+
+constexpr int64_t kSamplesAtOnce = 8;
+
+// More samples narrow ranges and fits no further, and all their activations are held at once.
+constexpr int64_t kMostFitSamples = 64;
+
+size_t at(int64_t i) {
+  return static_cast<size_t>(i);
+}
+
+// Constant weights, dense or a codebook of floats.
+bool may_sum_integers(const ir::Graph& g, const ir::Node& n) {
+  if (!passes::takes_codes(n) || g.values[at(n.in[0])].type != ir::ElementType::f32) return false;
+  const ir::Constant* w = ir::constant_of(g, n.in[1]);
+  if (w == nullptr || !ir::is_float(w->type)) return false;
+  const auto constant = [&](ir::ValueId v) { return v < 0 || ir::is_constant(g, v); };
+  const passes::LayerInputs in = passes::inputs_of(n);
+  if (in.residual >= 0 && ir::is_constant(g, in.residual)) return false;
+  return constant(in.scale) && constant(in.bias) && !ir::is_constant(g, in.x) &&
+         (w->encoding == nullptr || !quant::is_integer(*w->encoding));
+}
+
+std::vector<bool> choose_layers(const ir::Graph& g, const Options& o, Report& report) {
+  std::vector<bool> layers(g.nodes.size());
+  std::vector<size_t> all;
+  for (size_t i = 0; i < g.nodes.size(); ++i)
+    if (may_sum_integers(g, g.nodes[i])) all.push_back(i);
+  for (const size_t i : all) {
+    const bool edge = i == all.front() || i == all.back();
+    const bool asked = o.stays_f32 && o.stays_f32(g.nodes[i].name);
+    layers[i] = !asked && (o.first_last || !edge);
+    if (!layers[i])
+      report.notes.push_back(cat(g.nodes[i].name, " stays in f32: ",
+                                 asked ? "a rule of --layers says so" : "--first-last f32"));
+  }
+  return layers;
+}
+
+// Histograms of all values that exist as bytes.
+Result<std::vector<Histogram>> observe(const ir::Graph& g, const Placement& p,
+                                       const std::vector<eval::Tensor>& data) {
+  std::vector<Histogram> seen(g.values.size());
+  const int64_t samples = quant::sample_count(g, data);
+  int32_t broken = -1;
+  for (int64_t first = 0; first < samples; first += kSamplesAtOnce) {
+    const auto part =
+        quant::slice_samples(g, data, first, std::min(samples, first + kSamplesAtOnce));
+    const auto done = eval::evaluate(g, part, [&](ir::ValueId v, const eval::Tensor& t) {
+      if (p.needed[at(v)] && broken < 0 && !seen[at(v)].add(t.data)) broken = v;
+    });
+    if (!done.ok()) return done.error();
+  }
+  if (broken >= 0) {
+    const ir::NodeId producer = g.values[at(broken)].producer;
+    return fail(762,
+                producer < 0 ? "input " + g.values[at(broken)].name : g.nodes[at(producer)].name,
+                ": values are not finite on the calibration data; check the data's preprocessing "
+                "and the weights");
+  }
+  return seen;
+}
+
+// One quantization per group, over the ranges of all its members.
+std::vector<ir::Quantization> quantizations(const ir::Graph& g, const Placement& p,
+                                            const std::vector<Histogram>& seen, RangeMode mode,
+                                            Report& report) {
+  std::vector<Range> ranges(g.values.size());
+  for (size_t v = 0; v < seen.size(); ++v) {
+    if (!p.needed[v]) continue;
+    const Range mine = choose_range(seen[v], mode);
+    Range& all = ranges[at(p.group[v])];
+    all = {std::min(all.low, mine.low), std::max(all.high, mine.high)};
+    if (seen[v].constant())
+      report.warnings.push_back(cat("activation ", g.values[v].name, " is ", seen[v].least(),
+                                    " throughout the calibration data; its bytes can tell nothing "
+                                    "beyond that: check the data"));
+  }
+  std::vector<ir::Quantization> r(g.values.size());
+  for (size_t v = 0; v < r.size(); ++v)
+    if (p.needed[v]) r[v] = quantization_of(ranges[at(p.group[v])]);
+  return r;
+}
+
+// At most kMostFitSamples, evenly over all.
+std::vector<eval::Tensor> few(const ir::Graph& g, const std::vector<eval::Tensor>& data) {
+  const int64_t samples = quant::sample_count(g, data);
+  if (samples <= kMostFitSamples) return data;
+  std::vector<eval::Tensor> r;
+  for (int64_t i = 0; i < kMostFitSamples; ++i) {
+    const int64_t sample = i * samples / kMostFitSamples;
+    const auto one = quant::slice_samples(g, data, sample, sample + 1);
+    if (r.empty()) r.resize(one.size());
+    for (size_t k = 0; k < one.size(); ++k) {
+      const ir::Value& v = g.values[at(g.inputs[k])];
+      if (r[k].shape.empty()) {
+        r[k] = one[k];
+        continue;
+      }
+      if (!v.batched) continue;
+      r[k].shape[0] += one[k].shape[0];
+      r[k].data.insert(r[k].data.end(), one[k].data.begin(), one[k].data.end());
+      r[k].ints.insert(r[k].ints.end(), one[k].ints.begin(), one[k].ints.end());
+    }
+  }
+  return r;
+}
+
+}  // namespace
+
+Result<Report> quantize(ir::Graph& g, const Options& o, const quant::CalibrationData& data) {
+  if (data.inputs.empty())
+    return fail(760,
+                "int8 activations need sample inputs to choose their scales by; give them with "
+                "--calibrate FILE.npy or a folder");
+  Report report;
+  const std::vector<bool> layers = choose_layers(g, o, report);
+  if (std::find(layers.begin(), layers.end(), true) == layers.end())
+    return fail(761,
+                "no layer can sum integers: the model has no convolution or linear layer with "
+                "constant weights that is not kept in f32; convert it without --activations int8");
+  const Placement p = place(g, layers);
+  const auto seen = observe(g, p, data.inputs);
+  if (!seen.ok()) return seen.error();
+  const auto q = quantizations(g, p, *seen, o.range, report);
+  ir::Graph bytes = g;
+  QRT_CHECK_OK(insert(bytes, p, q));
+  auto fitted = fit(g, bytes, few(g, data.inputs), o.fit);
+  if (!fitted.ok()) return fitted.error();
+  report.fit = std::move(*fitted);
+  ir::remove_dead(bytes);
+  g = std::move(bytes);
+  return report;
+}
+
+}  // namespace qrt::int8
