@@ -22,6 +22,7 @@
 #include "converter/ir/edit.h"
 #include "converter/lower/lower.h"
 #include "converter/passes/pipeline.h"
+#include "converter/quant/layer_rules.h"
 #include "converter/quant/method.h"
 #include "converter/quant/pq_plan.h"
 #include "converter/quant/product.h"
@@ -306,6 +307,13 @@ int8::Report apply_int8(const ConvertOptions& o, const quant::CalibrationData& d
                   : o.calibration == "percentile" ? int8::RangeMode::percentile
                                                   : int8::RangeMode::minmax;
   options.first_last = o.first_last == "int8";
+  quant::LayerRules rules;
+  if (!o.layers.empty()) rules = take(quant::parse_layer_rules(o.layers), o.model);
+  quant::RuleBook book(rules);
+  options.stays_f32 = [&](const std::string& layer) {
+    const quant::LayerRule rule = take(book.about(layer), o.model);
+    return rule.f32_activations.value_or(rules.defaults.f32_activations.value_or(false));
+  };
   int8::Report report = take(int8::quantize(laid_out, options, data), o.model);
   check(ir::verify(laid_out), o.model);
   if (o.print_passes) std::fprintf(stderr, "# after int8\n%s\n", ir::print(laid_out).c_str());

@@ -62,7 +62,7 @@ void check_int8(const ConvertOptions& o) {
     throw ToolError(760,
                     "--activations int8 chooses the scales of activations on sample inputs; give "
                     "them with --calibrate FILE.npy or a folder of .npy or pictures");
-  if (!o.int8 && (o.calibration != "minmax" || o.first_last != "int8"))
+  if (!o.int8 && (o.calibration != "mse" || o.first_last != "int8"))
     refuse("--calibration and --first-last are options of --activations int8; add it");
 }
 
@@ -82,7 +82,7 @@ void check(const ConvertOptions& o, const std::string& layers) {
     refuse("--report and -o name the same file " + o.report + "; name another one");
   if (o.test.empty() != o.truth.empty())
     refuse("--test and --truth belong together: rows and the class of each; give both");
-  if (!layers.empty() && o.method.empty())
+  if (!layers.empty() && o.method.empty() && !o.int8)
     refuse("--layers sets options of --method pq, but no method is chosen; add --method pq");
   if (!o.method_options.empty() && o.method.empty())
     refuse("--pq sets options of --method pq, but no method is chosen; add --method pq");
@@ -118,6 +118,8 @@ std::string record(const ConvertOptions& o) {
   if (o.target_size > 0) add("--target-size " + std::to_string(o.target_size));
   if (o.max_drop >= 0) add("--max-drop " + short_number(o.max_drop));
   if (o.int8) add("--activations int8 --calibration " + o.calibration);
+  if (o.method.empty() && !o.layers.empty())
+    add("--layers sha256:" + sha256_hex(o.layers.data(), o.layers.size()));
   if (o.int8 && o.first_last != "int8") add("--first-last " + o.first_last);
   if ((!o.method.empty() || o.int8) && !o.calibrate.empty()) add("--calibrate");
   for (const auto& [name, dims] : o.shapes) {
@@ -242,7 +244,7 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
                  "f32, or int8: bytes from layer to layer, sums of integers; needs --calibrate")
       ->check(CLI::IsMember({"f32", "int8"}));
   app.add_option("--calibration", o.calibration,
-                 "How int8 chooses ranges on the samples: minmax, percentile or mse")
+                 "How int8 chooses ranges on the samples: mse, percentile or minmax")
       ->check(CLI::IsMember({"minmax", "percentile", "mse"}));
   app.add_option("--first-last", o.first_last,
                  "What the first and last layers of an int8 network compute in: int8 or f32")
@@ -288,7 +290,8 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
   check(o, layers);
   if (!layers.empty()) {
     const std::vector<uint8_t> text = io::read_file(layers, uint64_t{1} << 20);
-    o.method_options["layers"].assign(text.begin(), text.end());
+    o.layers.assign(text.begin(), text.end());
+    if (!o.method.empty()) o.method_options["layers"] = o.layers;
   }
   o.command = record(o);
   return true;

@@ -24,9 +24,10 @@ struct ConvertOptions {
   uint64_t target_size = 0;  // bytes of the file at most; 0: not asked for
   double max_drop = -1;      // points of top-1 accuracy at most; negative: not asked for
   bool searches() const { return target_size > 0 || max_drop >= 0; }
-  bool int8 = false;                   // --activations int8
-  std::string calibration = "minmax";  // how their ranges are chosen
-  std::string first_last = "int8";     // what the first and last layers compute in
+  std::string layers;               // the text of --layers
+  bool int8 = false;                // --activations int8
+  std::string calibration = "mse";  // how their ranges are chosen
+  std::string first_last = "int8";  // what the first and last layers compute in
   double tolerance = 1e-4;
   bool print_passes = false, dry_run = false, quiet = false;
   std::string command;  // the options that shape the file, for its provenance record

@@ -30,6 +30,9 @@ constexpr int64_t kSamplesAtOnce = 8;
 constexpr int64_t kFewestRows = 2048;
 constexpr int64_t kRowsPerInput = 2;
 
+// Beyond which covariances of inputs with each other would take too long: variances must do.
+constexpr int64_t kMostCovariances = 6144;
+
 // Positions that count as the layer's own scale does, where the fit would rather have another.
 constexpr double kPriorRows = 8;
 
@@ -185,7 +188,8 @@ class Fitting {
     const int64_t stride = std::max<int64_t>(all / std::max(kFewestRows, kRowsPerInput * k), 1);
     InputMoments m;
     m.groups = first.groups, m.inputs = k;
-    m.covariance.assign(at(m.groups * k * k), 0.0f);
+    const bool full = k <= kMostCovariances;
+    m.covariance.assign(at(m.groups * k * (full ? k : 1)), 0.0f);
     std::vector<double> mean(at(m.groups * k));
     int64_t rows = 0, next = 0;
     for (const Chunk& c : chunks_) {
@@ -199,8 +203,11 @@ class Fitting {
         for (size_t r = 0; r < where.size(); ++r)
           quant::gather_row(n, map, *c.bytes.at(x), where[r] / map.positions(), g,
                             where[r] % map.positions(), &block[r * at(k)]);
-        eval::add_cross(k, k, static_cast<int64_t>(where.size()), block.data(), block.data(),
-                        &m.covariance[at(g * k * k)]);
+        if (full)
+          eval::add_cross(k, k, static_cast<int64_t>(where.size()), block.data(), block.data(),
+                          &m.covariance[at(g * k * k)]);
+        for (size_t i = 0; i < block.size() && !full; ++i)
+          m.covariance[at(g * k) + i % at(k)] += block[i] * block[i];
         for (size_t i = 0; i < block.size(); ++i) mean[at(g * k) + i % at(k)] += double{block[i]};
       }
       rows += static_cast<int64_t>(where.size());
@@ -212,18 +219,21 @@ class Fitting {
   // Sums of products to covariances, with a hundredth of their mean diagonal on top: fewer rows
   // than inputs leave directions in which anything would seem to be free.
   static void centre(InputMoments& m, const std::vector<double>& sums, double rows) {
-    const size_t k = at(m.inputs);
+    const size_t k = at(m.inputs), width = m.covariance.size() / at(m.groups) / k;
     for (size_t g = 0; g < at(m.groups); ++g) {
-      float* c = &m.covariance[g * k * k];
+      float* c = &m.covariance[g * k * width];
       double diagonal = 0;
       for (size_t i = 0; i < k; ++i)
-        for (size_t j = 0; j < k; ++j) {
-          const double mean = sums[g * k + i] / rows * (sums[g * k + j] / rows);
-          c[i * k + j] = static_cast<float>(double{c[i * k + j]} / rows - mean);
-          if (i == j) diagonal += double{c[i * k + j]};
+        for (size_t j = 0; j < width; ++j) {
+          const size_t other = width == 1 ? i : j;
+          const double mean = sums[g * k + i] / rows * (sums[g * k + other] / rows);
+          float& v = c[i * width + j];
+          v = static_cast<float>(double{v} / rows - mean);
+          if (i == other) diagonal += double{v};
         }
       for (size_t i = 0; i < k; ++i)
-        c[i * k + i] += static_cast<float>(0.01 * diagonal / static_cast<double>(k));
+        c[i * width + (width == 1 ? 0 : i)] +=
+            static_cast<float>(0.01 * diagonal / static_cast<double>(k));
     }
   }
 
@@ -243,11 +253,19 @@ class Fitting {
     return {};
   }
 
+  static Error too_wide(const ir::Node& n, int64_t inputs, int64_t found) {
+    return fail(763, n.name, ": sums of its ", inputs, " inputs may reach ", found,
+                ", more than 32 bits hold (", INT32_MAX,
+                "); keep it in f32 with a rule of --layers: {\"match\": \"", n.name,
+                "\", \"f32_activations\": true}");
+  }
+
   Result<void> round_weights(ir::Node& n, FittedLayer& report) {
     const ir::ValueId id = n.in[1];
     const ir::Constant& c = *ir::constant_of(bytes_, id);
     const std::vector<int64_t> shape = bytes_.values[at(id)].shape;
     const int64_t outputs = shape[0], inputs = ir::element_count(shape) / outputs;
+    if (inputs * 255 * 127 > INT32_MAX) return too_wide(n, inputs, inputs * 255 * 127);
     InputMoments m = moments(n);
     m.factor = floats(passes::inputs_of(n).scale);
     Rounded r;
@@ -262,11 +280,7 @@ class Fitting {
     }
     report.rounding_db = decibel(1, r.error);
     int64_t found = 0;
-    if (!sums_fit(r.encoding, outputs, inputs, &found))
-      return fail(763, n.name, ": sums of its ", inputs, " inputs may reach ", found,
-                  ", more than 32 bits hold (", INT32_MAX,
-                  "); keep it in f32 with a rule of --layers: {\"match\": \"", n.name,
-                  "\", \"activations\": \"f32\"}");
+    if (!sums_fit(r.encoding, outputs, inputs, &found)) return too_wide(n, inputs, found);
     ir::Constant rounded;
     rounded.encoding = std::make_shared<const quant::Encoding>(std::move(r.encoding));
     rounded.source = c.source;

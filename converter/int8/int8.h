@@ -16,7 +16,7 @@
 namespace qrt::int8 {
 
 struct Options {
-  RangeMode range = RangeMode::minmax;
+  RangeMode range = RangeMode::mse;
   bool first_last = true;  // the first and the last layers sum integers, too
   // Layers that stay in f32, by name; empty: none is asked to.
   std::function<bool(const std::string&)> stays_f32;

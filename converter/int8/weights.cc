@@ -77,6 +77,11 @@ class Loss {
   // product = m C, group by group.
   void apply(std::span<const float> m) {
     const int64_t k = moments_.inputs, each = outputs_ / moments_.groups;
+    if (moments_.covariance.size() == at(moments_.groups * k)) {
+      for (size_t i = 0; i < m.size(); ++i)
+        product_[i] = m[i] * moments_.covariance[i / at(each * k) * at(k) + i % at(k)];
+      return;
+    }
     for (int64_t g = 0; g < moments_.groups; ++g)
       eval::multiply(each, k, k, &m[at(g * each * k)], &moments_.covariance[at(g * k * k)], 0.0f,
                      &product_[at(g * each * k)]);

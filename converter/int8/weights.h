@@ -15,7 +15,7 @@ namespace qrt::int8 {
 // d' C d. `factor` is what an output's sum is multiplied by afterwards.
 struct InputMoments {
   int64_t groups = 1, inputs = 0;
-  std::vector<float> covariance;  // [group][inputs][inputs]
+  std::vector<float> covariance;  // [group][inputs][inputs], or its diagonal [group][inputs]
   std::vector<float> factor;      // [outputs], or empty
 };
 

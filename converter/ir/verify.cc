@@ -171,11 +171,12 @@ Result<void> check_quantized(const Graph& g, const Node& node) {
     all = all && q.present();
     alike = alike && q == out;
   }
-  if (!any && !integers) return {};
+  const bool converts = std::holds_alternative<Quantize>(node.attr);
+  if (!any && !integers && !converts) return {};
   const auto* pool = std::get_if<Pool2d>(&node.attr);
   const auto* binary = std::get_if<Binary>(&node.attr);
   bool good = false;
-  if (std::holds_alternative<Quantize>(node.attr)) {
+  if (converts) {
     good = in.present() != out.present();
   } else if (layer) {
     good = all && integers;

@@ -45,7 +45,9 @@ struct Flag {
   const char* key;
   std::optional<bool> LayerRule::*field;
 };
-constexpr Flag kFlags[] = {{"dense", &LayerRule::dense}, {"force", &LayerRule::force}};
+constexpr Flag kFlags[] = {{"dense", &LayerRule::dense},
+                           {"force", &LayerRule::force},
+                           {"f32_activations", &LayerRule::f32_activations}};
 
 // Words of an enumeration, in the order of its values.
 template <class T>
@@ -147,6 +149,7 @@ Result<LayerRule> read_rule(const std::string& where, const json& tree, bool has
   if (rule.empty()) return bad(where, cat("it sets nothing; known keys are ", known_keys()));
   LayerRule others = rule;
   others.dense.reset();
+  others.f32_activations.reset();
   if (rule.dense.value_or(false) && !others.empty())
     return fail(kContradiction, "--layers: ", where,
                 ": dense stands beside settings of a codebook; keep one of them");
@@ -206,6 +209,7 @@ bool LayerRule::empty() const {
 bool LayerRule::only_forces() const {
   LayerRule others = *this;
   others.force.reset();
+  others.f32_activations.reset();
   return others.empty();
 }
 
@@ -315,6 +319,7 @@ Result<LayerRule> RuleBook::about(const std::string& layer) {
   if (error) return *error;
   LayerRule coded = all;
   coded.dense.reset();
+  coded.f32_activations.reset();
   if (all.dense.value_or(false) && !coded.empty())
     return fail(kContradiction, "--layers: one rule keeps ", layer,
                 " dense, another has settings for its codebook; make one of them narrower");

@@ -30,8 +30,9 @@ struct LayerRule {
   std::optional<GramKind> gram;
   std::optional<bool> dense;
   std::optional<bool> force;  // code it although it is the first, depthwise or too small to pay
-  bool empty() const;         // says nothing about any setting
-  bool only_forces() const;   // nothing but `force`, or nothing at all
+  std::optional<bool> f32_activations;  // it stays out of --activations int8
+  bool empty() const;                   // says nothing about any setting
+  bool only_forces() const;             // nothing but `force`, or nothing at all
 };
 
 struct LayerRules {
