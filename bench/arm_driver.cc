@@ -69,7 +69,7 @@ std::vector<Case> cases() {
         for (const char* strategy : {"decode8", "coded_dot"})
           add_ours(all, s, level, {Coding::Kind::exact, s.dim, count}, {strategy});
         for (const kernels::tables::Row& row : kernels::tables::kWays)
-          if (row.isa != 0 && std::strcmp(kernels::isa_level_name(row.isa), level) == 0)
+          if (level_of(row.isa) == level)
             add_ours(all, s, level, {Coding::Kind::rounded, s.dim, count, 8}, {row.name});
       }
     }

@@ -2,13 +2,13 @@
 #include "bench/ceilings.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
 
+#include "bench/rounds.h"
 #include "kernels/isa.h"
 
 namespace qrt::bench {
@@ -18,12 +18,11 @@ namespace {
 double best_rate(double work, const std::function<void()>& run) {
   double best = 0;
   for (int i = 0; i < 9; ++i) {
-    const auto start = std::chrono::steady_clock::now();
+    const double start = thread_us();
     run();
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    best = std::max(best, work / took.count());
+    best = std::max(best, work / (thread_us() - start));
   }
-  return best * 1e-9;
+  return best * 1e-3;
 }
 
 #if defined(__x86_64__)

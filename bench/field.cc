@@ -57,7 +57,7 @@ std::string kernel_of(const std::string& note) {
 std::vector<Way> ways_of(const std::string& level) {
   std::vector<Way> ways;
   for (const kernels::tables::Row& row : kernels::tables::kWays)
-    if (row.isa != 0 && level == kernels::isa_level_name(row.isa)) ways.push_back({row.name});
+    if (level == level_of(row.isa)) ways.push_back({row.name});
   return ways;
 }
 

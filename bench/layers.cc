@@ -223,6 +223,15 @@ class XnnpackLayer final : public TimedLayer {
 
 }  // namespace
 
+std::string level_of(kernels::IsaSet needs) {
+  for (const char* level : {"avx2", "avx512", "avx512vnni", "neon", "neondot", "i8mm"}) {
+    kernels::IsaSet has = 0;
+    if (kernels::isa_level(level, &has) && needs != 0 && kernels::includes(has, needs))
+      return level;
+  }
+  return "";
+}
+
 LayerPtr make_ours(const LayerShape& s, const Coding& coding, const Way& way, kernels::IsaSet isa) {
   auto layer = std::make_unique<OurLayer>(s, coding);
   if (!layer->prepare(way, isa)) return nullptr;

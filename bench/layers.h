@@ -31,6 +31,9 @@ struct Coding {
   uint32_t dim, count, table_bits = 0;  // table_bits: of rounded sums
 };
 
+// The least level (as --isa names them) that has all of `needs`; "" for none.
+std::string level_of(kernels::IsaSet needs);
+
 class TimedLayer {
  public:
   virtual ~TimedLayer() = default;

@@ -8,13 +8,6 @@
 namespace qrt::bench {
 namespace {
 
-// The calling thread's own time: what another program takes away from it does not count.
-double thread_us() {
-  timespec now;
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) * 1e-3;
-}
-
 double microseconds(Contestant& c, size_t calls) {
   const double start = thread_us();
   for (size_t i = 0; i < calls; ++i) c.run();
@@ -22,6 +15,12 @@ double microseconds(Contestant& c, size_t calls) {
 }
 
 }  // namespace
+
+double thread_us() {
+  timespec now;
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) * 1e-3;
+}
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());

@@ -17,6 +17,9 @@ struct Contestant {
   std::vector<double> us;  // of one call, by round
 };
 
+// The calling thread's own time: what another program takes away from it does not count.
+double thread_us();
+
 double median(std::vector<double> values);  // of at least one
 double best(const std::vector<double>& values);
 
