@@ -140,6 +140,7 @@ class Session {
   bool run_profiled(Error& error) {
     return qrt_session_run_profiled(handle_.get(), error.raw()) == QRT_OK;
   }
+  const char* note() const { return qrt_session_note(handle_.get()); }
   qrt_session* raw() const { return handle_.get(); }
 
  private:

@@ -44,7 +44,7 @@ Status derive_codes(Int8Layer* layer) {
   layer->blocks = static_cast<size_t>(layout::codebook_blocks(layer->inputs, c.dim));
   layer->scopes = c.scope_rows == 0 ? 1 : (layer->outputs + c.scope_rows - 1) / c.scope_rows;
   layer->entry_stride = (size_t{c.dim} + 3) / 4 * 4;
-  if (c.entry != DType::f32) layer->floats = size_t{c.count} * c.dim;
+  if (c.entry != DType::f32 || c.dim % 4 != 0) layer->floats = c.count * layer->entry_stride;
   layer->levels_used = c.levels.count == 1 ? 1 : 0;
   if (c.levels.count > 1)
     for (const uint8_t level : c.level_of) {

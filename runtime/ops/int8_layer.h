@@ -26,7 +26,7 @@ struct Int8Layer : LayerGeometry {
   size_t blocks = 0, scopes = 1;
   size_t entry_stride = 0;   // bytes of a rounded entry
   size_t table_bytes = 0;    // of all rounded entries, with slack
-  size_t floats = 0;         // of one book, where it must be widened to be rounded
+  size_t floats = 0;         // of one book, where it must be widened or padded to be rounded
   uint32_t levels_used = 0;  // a set of bits
 
   kernels::IsaSet isa = 0;

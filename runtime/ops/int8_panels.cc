@@ -1,12 +1,14 @@
 // Strategies `dense8` and `decode8`: weights become panels of the kit's GEMM just in time, from
 // rows of i8 or from codes, and are forgotten; in Mode::dense panels are made once and kept.
 //
+//   first, split over threads: all panels, if they fit L2, or else all rows, if these do
 //   item = a range of panels of one group x a chunk of rows        (split over threads)
-//     for each part of the panels:  make them                       (in L2)
-//       for each block of rows:  gather it                          (in L1, or in L2 and once)
+//     for each part of the panels:  make them, if not done          (in L2)
+//       for each block of rows:  gather it, if not done             (in L1)
 //         for each panel:  block x panel, sums stay in registers
 //
-// A sum is made over all inputs at once, so a panel is as deep as the layer.
+// So nothing is made or gathered twice but in layers where neither fits. A sum is made over all
+// inputs at once: a panel is as deep as the layer.
 #include "runtime/base/checked.h"
 #include "runtime/ops/int8_layer.h"
 
@@ -15,7 +17,7 @@ namespace {
 
 namespace i8 = kernels::int8;
 
-// What an item holds in L2: panels, and rows where all of them fit beside one panel.
+// What is held in L2: panels, or rows beside one panel.
 constexpr size_t kHeldBytes = 640 * 1024;
 constexpr size_t kBlockBytes = 24 * 1024;  // of rows that are gathered for the panels of a part
 constexpr size_t kLine = 64;
@@ -33,29 +35,31 @@ class Panels : public Int8Strategy {
 
   Status prepare(const Int8Layer& layer, PrepareContext& context) final {
     panel_stride_ = round_up(i8::panel_bytes(*layer.kit->run, layer.inputs), kLine);
-    const auto all = (CheckedSize(layer.groups) * panels_of(layer) * panel_stride_).get();
-    const auto rows = (CheckedSize(layer.rows) * gathered_stride(layer.inputs)).get();
-    if (!all || !rows) return layer_too_large();
-    divide(layer, *rows);
-    QRT_TRY(resident_ ? keep_panels(layer, *all, context) : reserve_weights(layer, context));
-    panels_at_ = round_up(rows_bytes(layer) + i8::kRowSlack, kLine);
-    weights_at_ = panels_at_ + (resident_ ? 0 : held_ * panel_stride_);
-    const CheckedSize own =
-        CheckedSize(weights_at_) + (resident_ ? 0 : round_up(row_scratch(layer), kLine));
-    const auto threads = (own * layer.threads).get();
-    if (!threads) return layer_too_large();
-    own_bytes_ = *own.get();
-    own_ = context.reserve_scratch(*threads);
+    stride_ = gathered_stride(layer.inputs);
+    const auto panels = (CheckedSize(layer.groups) * panels_of(layer) * panel_stride_).get();
+    const auto rows = (CheckedSize(layer.groups) * layer.rows * stride_).get();
+    if (!panels || !rows) return layer_too_large();
+    plan(layer, *panels, *rows);
+    QRT_TRY(resident_ ? keep_panels(layer, *panels, context) : reserve_weights(layer, context));
+    const size_t blocks = gathers_ && !shares_rows_ ? block_rows_ * stride_ : 0;
+    panels_at_ = round_up(blocks + i8::kRowSlack, kLine);
+    weights_at_ = panels_at_ + (resident_ || shares_panels_ ? 0 : held_ * panel_stride_);
+    own_bytes_ = weights_at_ + (resident_ ? 0 : round_up(row_scratch(layer), kLine));
+    const auto all = (CheckedSize(own_bytes_) * layer.threads).get();
+    if (!all) return layer_too_large();
+    own_ = context.reserve_scratch(*all);
+    if (shares_panels_) shared_ = context.reserve_scratch(*panels);
+    if (shares_rows_) shared_ = context.reserve_scratch(*rows + i8::kRowSlack);
     return {};
   }
 
   Status run(const Int8Layer& layer, const RunContext& context) const final {
     if (layer.rows == 0) return {};
     const i8::Coded source = resident_ ? i8::Coded{} : weights_of(layer, context);
+    share(layer, context, source);
     const size_t items = layer.groups * panel_items_ * chunks_;
     context.threads.split(items, 1, [&](size_t begin, size_t end, uint32_t thread) {
-      auto* own = reinterpret_cast<uint8_t*>(context.scratch[own_]) + thread * own_bytes_;
-      for (size_t i = begin; i < end; ++i) item(layer, context, source, i, own);
+      for (size_t i = begin; i < end; ++i) item(layer, context, source, i, own_of(context, thread));
     });
     return {};
   }
@@ -79,36 +83,68 @@ class Panels : public Int8Strategy {
     return ceil_div(layer.group_outputs, layer.kit->tile.n);
   }
 
-  // Items: at least four per thread keep all of them busy to the end. More chunks of rows make
-  // panels again, more ranges of panels gather rows again, so the larger side is split. Ranges of
-  // panels end on lines of the output where these are shared by two panels.
-  void divide(const Int8Layer& layer, size_t all_rows_bytes) {
+  // What is shared, and the items: at least four per thread keep all of them busy to the end.
+  void plan(const Int8Layer& layer, size_t panels_bytes, size_t rows_bytes) {
+    gathers_ = !layer.rows_in_place();
+    const bool panels_fit = panels_bytes <= kHeldBytes;
+    shares_panels_ = !resident_ && panels_fit;
+    shares_rows_ = gathers_ && !panels_fit && rows_bytes + panel_stride_ <= kHeldBytes;
     const size_t tile_m = layer.kit->tile.m, tile_n = layer.kit->tile.n, panels = panels_of(layer);
     const size_t row_tiles = layer.rows == 0 ? 1 : ceil_div(layer.rows, tile_m);
     const size_t wanted = layer.threads == 1 ? 1 : ceil_div(4 * layer.threads, layer.groups);
+    // Chunks of rows make panels again that are not shared, ranges of panels gather rows again.
+    // Ranges end on lines of the output where these are shared by two panels.
+    const bool by_panels = shares_rows_ || (!panels_fit && layer.rows < layer.group_outputs);
     const size_t unit = tile_n < kLine ? kLine / tile_n : 1;
-    size_t ranges = 1;
-    if (layer.rows < layer.group_outputs) ranges = wanted < panels ? wanted : panels;
+    const size_t ranges = !by_panels ? 1 : wanted < panels ? wanted : panels;
     range_ = round_up(ceil_div(panels, ranges), unit);
     panel_items_ = ceil_div(panels, range_);
     const size_t chunks = ceil_div(wanted, panel_items_);
-    chunk_rows_ = ceil_div(row_tiles, chunks < row_tiles ? chunks : row_tiles) * tile_m;
+    // Even chunks, even where their last tile is not full: 196 rows for two threads are 8 x 25, not
+    // 7 x 28, of which one thread would have four.
+    chunk_rows_ =
+        layer.rows == 0 ? 1 : ceil_div(layer.rows, chunks < row_tiles ? chunks : row_tiles);
     chunks_ = layer.rows == 0 ? 1 : ceil_div(layer.rows, chunk_rows_);
-
-    gathers_ = !layer.rows_in_place();
-    const size_t stride = gathered_stride(layer.inputs);
-    const size_t chunk_bytes = chunks_ == 1 ? all_rows_bytes : chunk_rows_ * stride;
-    const size_t fit = kHeldBytes / panel_stride_;
-    const size_t few = range_ < fit ? range_ : fit < 1 ? 1 : fit;
-    // All panels at once need each row once, whatever is done with the rows.
-    const bool rows_held = gathers_ && few < range_ && chunk_bytes + panel_stride_ <= kHeldBytes;
-    const size_t in_block = kBlockBytes / stride / tile_m;
-    block_rows_ = rows_held ? chunk_rows_ : (in_block < 1 ? 1 : in_block) * tile_m;
-    held_ = rows_held ? 1 : few;
+    const size_t fit = shares_rows_ ? 1 : kHeldBytes / panel_stride_;
+    held_ = shares_panels_ || resident_ || range_ < fit ? range_ : fit < 1 ? 1 : fit;
+    const size_t in_block = kBlockBytes / stride_ / tile_m;
+    block_rows_ = shares_rows_ ? chunk_rows_ : (in_block < 1 ? 1 : in_block) * tile_m;
   }
 
-  size_t rows_bytes(const Int8Layer& layer) const {
-    return gathers_ ? block_rows_ * gathered_stride(layer.inputs) : 0;
+  uint8_t* own_of(const RunContext& context, uint32_t thread) const {
+    return reinterpret_cast<uint8_t*>(context.scratch[own_]) + thread * own_bytes_;
+  }
+  uint8_t* shared_of(const RunContext& context) const {
+    return reinterpret_cast<uint8_t*>(context.scratch[shared_]);
+  }
+
+  // All panels or all rows, [group][panel] or [group][row].
+  void share(const Int8Layer& layer, const RunContext& context, const i8::Coded& source) const {
+    if (shares_panels_) {
+      const size_t panels = panels_of(layer);
+      context.threads.split(
+          layer.groups * panels, 1, [&](size_t begin, size_t end, uint32_t thread) {
+            auto* rows = reinterpret_cast<int8_t*>(own_of(context, thread) + weights_at_);
+            for (size_t i = begin; i < end; ++i)
+              make_panel(layer, source, i / panels, i % panels,
+                         shared_of(context) + i * panel_stride_, rows);
+          });
+    }
+    if (!shares_rows_) return;
+    const size_t tile = layer.kit->tile.m, tiles = ceil_div(layer.rows, tile);
+    context.threads.split(layer.groups * tiles, 1, [&](size_t begin, size_t end, uint32_t) {
+      for (size_t i = begin; i < end; ++i) {
+        const size_t group = i / tiles, row = i % tiles * tile, left = layer.rows - row;
+        gather_rows(layer, context.in[0].as<uint8_t>(), {group, row, left < tile ? left : tile},
+                    shared_of(context) + (group * layer.rows + row) * stride_, stride_);
+      }
+    });
+  }
+
+  void make_panel(const Int8Layer& layer, const i8::Coded& source, size_t group, size_t panel,
+                  void* to, int8_t* rows) const {
+    const size_t tile = layer.kit->tile.n, n0 = panel * tile, left = layer.group_outputs - n0;
+    make(layer, source, group * layer.group_outputs + n0, left < tile ? left : tile, to, rows);
   }
 
   Status keep_panels(const Int8Layer& layer, size_t bytes, PrepareContext& context) {
@@ -120,12 +156,9 @@ class Panels : public Int8Strategy {
     if (rows == nullptr) return layer_too_large();
     i8::Coded source{};
     QRT_TRY(weights_once(layer, work, &source));
-    const size_t panels = panels_of(layer), tile = layer.kit->tile.n;
-    for (size_t i = 0; i < layer.groups * panels; ++i) {
-      const size_t n0 = i % panels * tile, left = layer.group_outputs - n0;
-      make(layer, source, i / panels * layer.group_outputs + n0, left < tile ? left : tile,
-           kept_ + i * panel_stride_, rows);
-    }
+    const size_t panels = panels_of(layer);
+    for (size_t i = 0; i < layer.groups * panels; ++i)
+      make_panel(layer, source, i / panels, i % panels, kept_ + i * panel_stride_, rows);
     return {};
   }
 
@@ -139,41 +172,41 @@ class Panels : public Int8Strategy {
     const size_t blocks = ceil_div(rows, block_rows_);
     for (size_t part = p0; part < p1; part += held_) {
       const size_t end = p1 - part < held_ ? p1 : part + held_;
-      const uint8_t* made = kept_ + (group * panels + part) * panel_stride_;
-      if (!resident_) made = make_part(layer, source, group, part, end, own);
+      const uint8_t* made = ready(context, group * panels + part);
+      if (made == nullptr) {
+        made = own + panels_at_;
+        for (size_t p = part; p < end; ++p)
+          make_panel(layer, source, group, p, own + panels_at_ + (p - part) * panel_stride_,
+                     reinterpret_cast<int8_t*>(own + weights_at_));
+      }
       for (size_t b = 0, row = row0; b < blocks; ++b) {
         const size_t height = rows / blocks + (b < rows % blocks ? 1 : 0);
-        const bool again = blocks > 1 || part == p0;
-        multiply(layer, context, {group, row, height}, part, end, made, own, again);
+        multiply(layer, context, {group, row, height}, part, end, made, own);
         row += height;
       }
     }
   }
 
-  const uint8_t* make_part(const Int8Layer& layer, const i8::Coded& source, size_t group,
-                           size_t begin, size_t end, uint8_t* own) const {
-    const size_t tile = layer.kit->tile.n;
-    for (size_t p = begin; p < end; ++p) {
-      const size_t n0 = p * tile, left = layer.group_outputs - n0;
-      make(layer, source, group * layer.group_outputs + n0, left < tile ? left : tile,
-           own + panels_at_ + (p - begin) * panel_stride_,
-           reinterpret_cast<int8_t*>(own + weights_at_));
-    }
-    return own + panels_at_;
+  // Where panel `i` of all groups lies if it is not for the item to make.
+  const uint8_t* ready(const RunContext& context, size_t i) const {
+    if (resident_) return kept_ + i * panel_stride_;
+    return shares_panels_ ? shared_of(context) + i * panel_stride_ : nullptr;
   }
 
   // A block of rows with panels [begin, end), which lie at `made`.
   void multiply(const Int8Layer& layer, const RunContext& context, const Int8RowRange& range,
-                size_t begin, size_t end, const uint8_t* made, uint8_t* own, bool gather) const {
+                size_t begin, size_t end, const uint8_t* made, uint8_t* own) const {
     const uint8_t* x = context.in[0].as<uint8_t>();
     const size_t tile = layer.kit->tile.n, depth = layer.channels * layer.groups;
     i8::GemmArgs a{};
     a.rows = range.rows, a.inputs = layer.inputs, a.x_zero = layer.x.zero;
-    a.x = own, a.x_stride = gathered_stride(layer.inputs);
+    a.x = own, a.x_stride = stride_;
     if (!gathers_)
       a.x = x + range.row0 * depth + range.group * layer.channels, a.x_stride = depth;
-    else if (gather)
-      gather_rows(layer, x, range, own, a.x_stride);
+    else if (shares_rows_)
+      a.x = shared_of(context) + (range.group * layer.rows + range.row0) * stride_;
+    else
+      gather_rows(layer, x, range, own, stride_);
     a.y_stride = layer.outputs;
     for (size_t p = begin; p < end; ++p) {
       const size_t n0 = p * tile, left = layer.group_outputs - n0;
@@ -190,12 +223,12 @@ class Panels : public Int8Strategy {
     }
   }
 
-  bool gathers_ = false;
-  size_t panel_stride_ = 0, held_ = 1, range_ = 1, panel_items_ = 1;
+  bool gathers_ = false, shares_panels_ = false, shares_rows_ = false;
+  size_t panel_stride_ = 0, stride_ = 0, held_ = 1, range_ = 1, panel_items_ = 1;
   size_t chunk_rows_ = 1, chunks_ = 1, block_rows_ = 1;
   size_t panels_at_ = 0, weights_at_ = 0, own_bytes_ = 0;
   uint8_t* kept_ = nullptr;
-  ScratchSlot own_ = 0;
+  ScratchSlot own_ = 0, shared_ = 0;
 };
 
 class Dense8 final : public Panels {

@@ -72,7 +72,8 @@ uint64_t stored_bytes(const Weights& w) {
       return w.dense.data.size() + bytes_of(w.dense.scales.values);
     case Encoding::codebook:
       return w.codebook.entries.size() + w.codebook.codes.size() +
-             bytes_of(w.codebook.entry_scales);
+             bytes_of(w.codebook.entry_scales) + bytes_of(w.codebook.levels) +
+             w.codebook.level_of.size();
     case Encoding::table:
       return bytes_of(w.table.values) + w.table.integers.size() + w.table.codes.size() +
              bytes_of(w.table.scales.values) + bytes_of(w.table.offset);
