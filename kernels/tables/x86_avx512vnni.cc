@@ -8,6 +8,7 @@
 #endif
 #include <immintrin.h>
 
+#include "kernels/tables/generic_registers.h"
 #include "kernels/tables/generic_ways.h"
 
 namespace qrt::kernels::tables {
@@ -87,10 +88,17 @@ float outputs_cost_ns(const Shape& s) {
   return Outputs<Zmm>::cost_ns(s, kOutputsCost);
 }
 
+constexpr RegistersCost kRegistersCost = {4.0f, 1.5f, 1.0f, 1.6f, 2.2f, 1.0f, 0.3f};
+float registers_cost_ns(const Shape& s) {
+  return Registers<Zmm>::cost_ns(s, kRegistersCost);
+}
+
 }  // namespace
 
 const Way lanes_avx512vnni = {64, kChunk, Wide::scratch, lanes_cost_ns, Wide::run};
 const Way outputs_avx512vnni = {64, Outputs<Zmm>::kUnit, Outputs<Zmm>::scratch, outputs_cost_ns,
                                 Outputs<Zmm>::run};
+const Way registers_avx512vnni = {kRegisterRows, kWide, Registers<Zmm>::scratch, registers_cost_ns,
+                                  Registers<Zmm>::run};
 
 }  // namespace qrt::kernels::tables
