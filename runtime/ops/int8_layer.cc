@@ -1,5 +1,6 @@
 #include "runtime/ops/int8_layer.h"
 
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <limits>
@@ -87,6 +88,11 @@ float weight_scale(const Weights& w, uint32_t n) {
   return read_constant(w.codebook.levels, w.codebook.levels.count > 1 ? w.codebook.level_of[n] : 0);
 }
 
+Status scales_too_large() {
+  return Status(Code::invalid_model, 340, "the scales of an integer layer exceed f32 together")
+      .next("convert the model again");
+}
+
 // a[n], c[n] and the bounds, with every product in the order of schema/README.md.
 Status finish_constants(const Epilogue& e, PrepareContext& context, Int8Layer* layer) {
   const Weights& w = *layer->weights;
@@ -106,8 +112,12 @@ Status finish_constants(const Epilogue& e, PrepareContext& context, Int8Layer* l
     if (given) a *= layer->scale[n];
     layer->scale[n] = a * inverse;
     if (layer->bias) layer->bias[n] *= inverse;
+    // With these finite a result may be infinite, but no NaN.
+    if (!std::isfinite(layer->scale[n]) || (layer->bias && !std::isfinite(layer->bias[n])))
+      return scales_too_large();
   }
   layer->residual_scale = layer->r.scale * inverse;
+  if (!std::isfinite(255 * layer->residual_scale)) return scales_too_large();
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const bool clamps = e.clamp.activation == Activation::clamp;
   layer->min = clamps ? e.clamp.min : -kInfinity;

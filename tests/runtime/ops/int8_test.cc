@@ -85,6 +85,15 @@ TEST_CASE("int8 conv2d: windows, strides, dilation, padding and groups, dense an
   }
 }
 
+TEST_CASE("int8 conv2d: images smaller than their windows, steps larger") {
+  for (const IntegerWeights& w : {IntegerWeights{}, codes(4, 16), codes(64, 2)}) {
+    check_conv({1, 1, 1, 1, 1, {7, 7, 1, 1, 1, 1, 3, 3, 3, 3}, 1, w, kAll});
+    check_conv({3, 2, 2, 1, 5, {2, 2, 5, 5, 1, 1, 2, 3, 2, 3}, 1, w, kAll}, {1u, 3u});
+    check_conv({1, 1, 40, 3, 2, {1, 9, 1, 4, 1, 4, 0, 16, 0, 16}, 1, w, kFloats});
+    check_conv({17, 1, 1, 65, 3, kPoint, 1, w, kAll}, {1u, 8u});
+  }
+}
+
 TEST_CASE("int8 conv2d: depthwise") {
   for (const IntegerWeights& w : {IntegerWeights{}, codes(9, 64, InputOrder::kh_kw_cin)})
     for (const int channels : {2, 33, 70}) {
@@ -216,6 +225,13 @@ TEST_CASE("int8 layers: what contradicts itself is refused, by stable ids") {
   CHECK(id_of(coded, [](IntegerLayer& l) {
           l.weights.codebook.codes = {l.codes.data(), l.codes.size() - 1};
         }) == 336);
+  CHECK(id_of(coded, [](IntegerLayer& l) { l.in[0].quantization.scale = 1e38f; }) == 0);
+  CHECK(id_of(coded, [](IntegerLayer& l) {
+          l.in[0].quantization.scale = 1e38f, l.out.quantization.scale = 1e-38f;
+        }) == 340);
+  CHECK(id_of(coded, [](IntegerLayer& l) { l.in[1].quantization.scale = 1e37f; }) == 340);
+  CHECK(id_of(coded,
+              [](IntegerLayer& l) { l.bias[3] = 3e38f, l.out.quantization.scale = 0.01f; }) == 340);
   CHECK(id_of(dense, [](IntegerLayer& l) { l.weights.dense.dtype = DType::f32; }) == 338);
   CHECK(id_of(dense, [](IntegerLayer& l) {
           l.weights.dense.data = {l.data.data(), l.data.size() - 1};
