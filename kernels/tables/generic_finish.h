@@ -31,7 +31,7 @@ inline void transpose_lines(uint8_t* lines) {
 // Where a row's 16 bytes are once lines are transposed.
 template <class V>
 constexpr size_t place_of(size_t row) {
-  return V::byte_of(row) % 16 * V::kBytes + V::byte_of(row) / 16 * 16;
+  return V::row_byte(row) % 16 * V::kBytes + V::row_byte(row) / 16 * 16;
 }
 
 template <class V>
@@ -44,26 +44,63 @@ void copy_rows(uint8_t* to, size_t stride, size_t rows, size_t live, const uint8
 }
 
 template <class V, size_t Z>
-inline void add_residual(const int8::Finish& f, typename V::Vec line, typename V::F* t) {
-  typename V::Vec q[Z];
-  V::ints_of_line(line, Z, q);
+inline void clamp(const int8::Finish& f, typename V::F* t) {
+  const typename V::F lo = V::set_f(f.min), hi = V::set_f(f.max);
+  _Pragma("GCC unroll 4") for (size_t z = 0; z < Z; ++z) t[z] = V::min_f(V::max_f(t[z], lo), hi);
+}
+
+// t += residual, given as integers.
+template <class V, size_t Z>
+inline void add_residual(const int8::Finish& f, const typename V::Vec* q, typename V::F* t) {
   const typename V::Vec zero = V::set32(-f.residual_zero);
   _Pragma("GCC unroll 4") for (size_t z = 0; z < Z; ++z) t[z] =
       V::add_f(t[z], V::mul_f(V::to_float(V::add32(q[z], zero)), V::set_f(f.residual_scale)));
 }
 
-// One output, all rows of the tile: v becomes t of int8.h. `residual` is a line or null.
+// One output, all rows of the tile: v becomes t of int8.h before its clamp. `residual` is a line or
+// null.
 template <class V, size_t Z>
 inline void affine(const int8::Finish& f, size_t n, const uint8_t* residual,
                    const typename V::Vec* v, typename V::F* t) {
-  const typename V::F lo = V::set_f(f.min), hi = V::set_f(f.max);
   _Pragma("GCC unroll 4") for (size_t z = 0; z < Z; ++z) {
     t[z] = V::to_float(v[z]);
     if (f.scale) t[z] = V::mul_f(t[z], V::set_f(f.scale[n]));
     if (f.bias) t[z] = V::add_f(t[z], V::set_f(f.bias[n]));
   }
-  if (residual) add_residual<V, Z>(f, V::load(residual), t);
-  _Pragma("GCC unroll 4") for (size_t z = 0; z < Z; ++z) t[z] = V::min_f(V::max_f(t[z], lo), hi);
+  if (residual) {
+    typename V::Vec q[Z];
+    V::rows_of_line(V::load(residual), Z, q);
+    add_residual<V, Z>(f, q, t);
+  }
+}
+
+// Whether |t| < 2^22 for `live` outputs from n on, whatever their sums. Then t may be rounded first
+// and clamped as an integer by saturating packs: bounds are whole, so that the two commute. A NaN
+// or an infinity among the constants is not less than anything.
+inline bool is_tame(const Args& a, size_t n, size_t live) {
+  const int8::Finish& f = a.finish;
+  const Shape s = shape_of(a);
+  const float most = static_cast<float>((s.blocks * s.books) << (a.keep - 1));
+  const auto size = [](float x) { return x < 0 ? -x : x; };
+  const float residual = f.residual ? 255.0f * size(f.residual_scale) : 0.0f;
+  bool tame = true;
+  for (size_t i = n; i < n + live; ++i) {
+    const float scale = f.scale ? size(f.scale[i]) : 1.0f, bias = f.bias ? size(f.bias[i]) : 0.0f;
+    tame = tame && most * scale + bias + residual < 4194304.0f;
+  }
+  return tame;
+}
+
+// t, clamped, rounded and made bytes.
+template <class V, size_t Z>
+inline typename V::Vec line_of(const int8::Finish& f, bool tame, const typename V::Limits& limits,
+                               typename V::F* t) {
+  if (tame) return V::line_of_floats(t, Z, limits);
+  const typename V::Vec zero = V::set32(f.zero);
+  typename V::Vec v[Z];
+  clamp<V, Z>(f, t);
+  _Pragma("GCC unroll 4") for (size_t z = 0; z < Z; ++z) v[z] = V::add32(V::nearest(t[z]), zero);
+  return V::line_of_rows(v, Z);
 }
 
 // Outputs [n, n + kChunk) of the call, from 16-bit sums of `lookups` lookups or, acc being null,
@@ -84,6 +121,11 @@ __attribute__((noinline)) void finish(const Args& a, size_t n, const uint8_t* ac
       std::memcpy(residual + place_of<V>(r), from + r * a.finish.residual_stride, live);
     transpose_lines<V>(residual);
   }
+  const bool tame = a.y8 && is_tame(a, n, live);
+  const typename V::Limits limits =
+      tame ? V::limits(a.finish.zero, static_cast<int>(a.finish.min) + a.finish.zero,
+                       static_cast<int>(a.finish.max) + a.finish.zero)
+           : V::limits(0, 0, 255);
   for (size_t i = 0; i < live; ++i) {
     typename V::Vec v[Z];
     typename V::F t[Z];
@@ -95,11 +137,9 @@ __attribute__((noinline)) void finish(const Args& a, size_t n, const uint8_t* ac
     }
     affine<V, Z>(a.finish, n + i, a.finish.residual ? residual + i * V::kBytes : nullptr, v, t);
     if (a.y8) {
-      const typename V::Vec zero = V::set32(a.finish.zero);
-      _Pragma("GCC unroll 4") for (size_t z = 0; z < Z; ++z) v[z] =
-          V::add32(V::nearest(t[z]), zero);
-      V::store(lines + i * V::kBytes, V::line_of_ints(v, Z));
+      V::store(lines + i * V::kBytes, line_of<V, Z>(a.finish, tame, limits, t));
     } else {
+      clamp<V, Z>(a.finish, t);
       for (size_t z = 0; z < Z; ++z) V::store_f(floats[i] + z * V::kLanes, t[z]);
     }
   }

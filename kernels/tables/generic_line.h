@@ -68,9 +68,11 @@ inline void finish_line(const Args& a, size_t row, size_t n, const float* scale,
   }
   if (f.residual) {
     const uint8_t* const from = f.residual + row * f.residual_stride + n;
-    add_residual<V, 4>(f, V::apart(load_live<V>(from, live)), t);
+    typename V::Vec q[4];
+    V::ints_of_line(V::apart(load_live<V>(from, live)), 4, q);
+    add_residual<V, 4>(f, q, t);
   }
-  QRT_EACH t[z] = V::min_f(V::max_f(t[z], V::set_f(f.min)), V::set_f(f.max));
+  clamp<V, 4>(f, t);
   if (a.y8) {
     typename V::Vec q[4];
     QRT_EACH q[z] = V::add32(V::nearest(t[z]), V::set32(f.zero));

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <set>
 #include <string>
 #include <vector>
@@ -319,6 +320,24 @@ TEST_CASE("tables: layers so deep that sums pass 16 bits, all sums at an end") {
           });
         }
       }
+    }
+  }
+}
+
+TEST_CASE("tables: results far outside of bytes and of int32, infinite and none at all") {
+  for (const uint32_t keep : {7u, 8u, 12u}) {
+    for (const size_t rows : {1u, 20u, 64u}) {
+      Layer layer({keep, 9, 4, 8, rows, 64, 37});
+      const float inf = std::numeric_limits<float>::infinity();
+      const float wild[] = {1e30f, -1e30f, inf, -inf, std::numeric_limits<float>::quiet_NaN(),
+                            1e6f};
+      for (size_t i = 0; i < 6; ++i) layer.scale[16 + i] = layer.bias[24 + i] = wild[i];
+      CAPTURE(keep);
+      CAPTURE(rows);
+      each_way(layer.c, [&](const Row& row) {
+        CAPTURE(row.name);
+        CHECK(wrong_results(*row.way, layer) == 0);
+      });
     }
   }
 }
