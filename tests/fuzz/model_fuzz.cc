@@ -10,6 +10,7 @@
 
 #include "qrt.h"
 #include "tests/support/full_model.h"
+#include "tests/support/integer_model.h"
 #include "tests/support/model_builder.h"
 
 namespace {
@@ -87,12 +88,13 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   return 0;
 }
 
-// Starts from one of two models when there is nothing to start from; sometimes changes one
+// Starts from one of three models when there is nothing to start from; sometimes changes one
 // aligned 32-bit word to a number that hurts, which random bits seldom find.
 size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max, unsigned seed) {
   static const std::vector<uint8_t> samples[] = {qrt::testing::sample_model().finish(),
-                                                 qrt::testing::full_model().b.finish()};
-  const std::vector<uint8_t>& sample = samples[seed % 2];
+                                                 qrt::testing::full_model().b.finish(),
+                                                 qrt::testing::integer_model().b.finish()};
+  const std::vector<uint8_t>& sample = samples[seed % 3];
   if (size < 64 && max >= sample.size()) {
     std::memcpy(data, sample.data(), sample.size());
     return sample.size();
