@@ -105,15 +105,27 @@ __attribute__((noinline)) void transpose64(uint8_t* lines, size_t stride) {
 inline constexpr size_t kTurnWords = 4;  // of a row that are read at a time
 
 // Word j of row 64 c + i goes to column c of line i of to[j].
-template <class V, size_t N>
-inline void spread(const uint64_t* rows, size_t stride, size_t live, uint64_t* const* to) {
+template <class V>
+inline void spread(const uint64_t* rows, size_t stride, size_t live, size_t words,
+                   uint64_t* const* to) {
   constexpr size_t kColumns = V::kBytes / 8;
   for (size_t c = 0; c < kColumns; ++c, rows += kWord * stride) {
     const size_t here = live > c * kWord ? least(live - c * kWord, kWord) : 0;
     for (size_t i = 0; i < here; ++i)
-      for (size_t j = 0; j < N; ++j) to[j][i * kColumns + c] = rows[i * stride + j];
+      for (size_t j = 0; j < words; ++j) to[j][i * kColumns + c] = rows[i * stride + j];
     for (size_t i = here; i < kWord; ++i)
-      for (size_t j = 0; j < N; ++j) to[j][i * kColumns + c] = 0;
+      for (size_t j = 0; j < words; ++j) to[j][i * kColumns + c] = 0;
+  }
+}
+
+// The same with kTurnWords words and every lane a row.
+template <class V>
+inline void spread_all(const uint64_t* rows, size_t stride, uint64_t* const* to) {
+  for (size_t i = 0; i < kWord; ++i, rows += stride) {
+    typename V::Vec v[kTurnWords];
+    V::turn4(rows, kWord * stride, v);
+    for (size_t j = 0; j < kTurnWords; ++j)
+      V::store(reinterpret_cast<uint8_t*>(to[j] + i * V::kBytes / 8), v[j]);
   }
 }
 
@@ -130,10 +142,10 @@ void lanes_of(const uint64_t* rows, size_t stride, size_t live, size_t words, si
     n = j + kTurnWords <= whole ? kTurnWords : 1;
     for (size_t q = 0; q < n; ++q)
       lines[q] = j < whole ? reinterpret_cast<uint64_t*>(to + (j + q) * kWord * B) : rest;
-    if (n == 1)
-      spread<V, 1>(rows, stride, live, lines);
+    if (n == kTurnWords && live == V::kBytes * 8)
+      spread_all<V>(rows, stride, lines);
     else
-      spread<V, kTurnWords>(rows, stride, live, lines);
+      spread<V>(rows, stride, live, n, lines);
     for (size_t q = 0; q < n; ++q) transpose64<V>(reinterpret_cast<uint8_t*>(lines[q]), B);
   }
   if (whole < words) std::memcpy(to + whole * kWord * B, rest, (places - whole * kWord) * B);

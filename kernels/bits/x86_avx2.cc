@@ -93,7 +93,7 @@ using Word = Words<V256>;
 // Fitted as those of x86_avx512.cc are.
 constexpr LanesCost kOutputs[] = {{5.4f, 12.0f, 10.0f, 0.35f, 30.0f, 0.0f},
                                   {6.0f, 8.4f, 8.3f, 0.35f, 22.0f, 0.0f}};
-constexpr LanesCost kRows[] = {{5.6f, 8.0f, 18.5f, 0.45f, 30.0f, 330.0f}};
+constexpr LanesCost kRows[] = {{5.6f, 8.0f, 18.5f, 0.45f, 30.0f, 200.0f}};
 constexpr WordsCost kWords = {3.9f, 0.7f, 3.5f, 0.1f};
 
 float outputs_ns(const Shape& s) {

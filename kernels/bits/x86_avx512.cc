@@ -53,6 +53,12 @@ struct V512 {
   static Vec shr64(Vec v) {
     return _mm512_srli_epi64(v, n);
   }
+  static void turn4(const uint64_t* p, size_t stride, Vec (&v)[4]) {
+    __m256i low[4], high[4];
+    V256Base::turn4(p, stride, low), V256Base::turn4(p + 4 * stride, stride, high);
+    for (size_t j = 0; j < 4; ++j)
+      v[j] = _mm512_inserti64x4(_mm512_castsi256_si512(low[j]), high[j], 1);
+  }
   static Vec zip_lo8(Vec a, Vec b) { return _mm512_unpacklo_epi8(a, b); }
   static Vec zip_hi8(Vec a, Vec b) { return _mm512_unpackhi_epi8(a, b); }
   static void offsets(uint64_t lo, uint64_t hi, Offsets& at) { offsets512<1>(lo, hi, at); }
@@ -111,8 +117,8 @@ using Word = Words<V512>;
 constexpr LanesCost kOutputs[] = {{6.4f, 14.5f, 11.0f, 0.3f, 40.0f, 0.0f},
                                   {3.9f, 8.4f, 7.1f, 0.3f, 21.0f, 0.0f},
                                   {3.9f, 7.3f, 8.3f, 0.3f, 24.0f, 0.0f}};
-constexpr LanesCost kRows[] = {{6.2f, 12.0f, 24.0f, 0.4f, 40.0f, 600.0f},
-                               {4.0f, 6.1f, 16.5f, 0.4f, 21.0f, 320.0f}};
+constexpr LanesCost kRows[] = {{6.2f, 12.0f, 24.0f, 0.4f, 40.0f, 400.0f},
+                               {4.0f, 6.1f, 16.5f, 0.4f, 21.0f, 200.0f}};
 constexpr WordsCost kWords = {4.9f, 1.0f, 4.5f, 0.1f};
 
 float outputs_ns(const Shape& s) {
