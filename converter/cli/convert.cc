@@ -103,7 +103,7 @@ void check_finite(const ir::Graph& g, const char* option, const std::vector<eval
 // Data that says nothing converts without a fault.
 void look_for_poor_data(const ConvertOptions& o, const ir::Graph& g, const Samples& s,
                         std::vector<std::string>& warnings) {
-  if (s.calibration.empty() || o.dry_run || o.method.empty()) return;
+  if (s.calibration.empty() || o.dry_run || (o.method.empty() && !o.int8)) return;
   const int64_t rows = row_count(g, s.calibration);
   if (rows < kFewSamples)
     warnings.push_back(cat("--calibrate: ", rows, " samples are few to tell which inputs matter; ",
@@ -151,7 +151,9 @@ void look_for_trap(const ConvertOptions& o, const Samples& samples, const ir::Gr
                    std::vector<std::string>& warnings) {
   const auto& inputs = samples.calibration.empty() ? samples.golden : samples.calibration;
   if (o.weights.empty() || inputs.empty()) return;
-  const auto trap = take(import::activation_trap(g, inputs), o.model);
+  const bool runs = g.inputs.empty() || g.values[static_cast<size_t>(g.inputs[0])].batched;
+  const auto trap =
+      take(import::activation_trap(g, runs ? inputs : first_rows(g, inputs, 1)), o.model);
   if (trap) warnings.push_back(*trap);
 }
 
@@ -307,6 +309,9 @@ int8::Report apply_int8(const ConvertOptions& o, const quant::CalibrationData& d
                   : o.calibration == "percentile" ? int8::RangeMode::percentile
                                                   : int8::RangeMode::minmax;
   options.first_last = o.first_last == "int8";
+  options.fit.target = int8::target_of(o.target).value_or(int8::Target::portable);
+  options.fit.max_loss = o.max_loss / 100;
+  options.fit.tables = o.max_loss > 0;
   quant::LayerRules rules;
   if (!o.layers.empty()) rules = take(quant::parse_layer_rules(o.layers), o.model);
   quant::RuleBook book(rules);
@@ -318,22 +323,6 @@ int8::Report apply_int8(const ConvertOptions& o, const quant::CalibrationData& d
   check(ir::verify(laid_out), o.model);
   if (o.print_passes) std::fprintf(stderr, "# after int8\n%s\n", ir::print(laid_out).c_str());
   return report;
-}
-
-// One line per layer of integers.
-std::string int8_table(const int8::Report& report) {
-  std::string text;
-  char line[256];
-  for (const int8::FittedLayer& l : report.fit.layers) {
-    std::snprintf(line, sizeof line, "%-40s %-10s %2zu levels, weights %5.1f dB, output %5.1f dB\n",
-                  l.layer.c_str(), l.encoding.c_str(), l.levels, l.rounding_db, l.snr_db);
-    text += line;
-  }
-  for (const double db : report.fit.output_snr_db) {
-    std::snprintf(line, sizeof line, "int8 against f32 at the output: %.1f dB\n", db);
-    text += line;
-  }
-  return text;
 }
 
 Built build(const ConvertOptions& o, const ir::Graph& graph, const emit::FileInfo& info,

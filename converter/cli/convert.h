@@ -14,6 +14,7 @@
 #include "converter/cli/search.h"
 #include "converter/cli/work_file.h"
 #include "converter/emit/emit.h"
+#include "converter/int8/int8.h"
 #include "converter/ir/graph.h"
 #include "converter/quant/method.h"
 
@@ -58,6 +59,10 @@ int convert_main(const ConvertOptions&);
 // The table that qrt-convert prints: layer, shape, encoding, bits per weight, bytes; totals. With
 // times: milliseconds as stored and with dense f32 weights, everything without weights in one line.
 std::string size_table(const emit::SizeReport&, const std::vector<LayerTime>& times = {});
+
+// What --activations int8 made of each layer of integers: levels, signal to noise, contract and
+// why.
+std::string int8_table(const int8::Report&);
 
 }  // namespace qrt::cli
 

@@ -9,6 +9,7 @@
 #include <functional>
 #include <numeric>
 
+#include "converter/quant/rows.h"
 #include "runtime/tools/io/error.h"
 #include "runtime/tools/io/files.h"
 #include "runtime/tools/io/image.h"
@@ -116,13 +117,13 @@ class Rows {
     const bool one_row = !row_.empty() && row_[0] == 1 &&
                          std::equal(row_.begin() + 1, row_.end(), have.begin(), have.end());
     if (one_row) return 1;
-    const bool fits = value_.batched && have.size() == row_.size() && have[0] > 0 &&
+    const bool fits = !row_.empty() && have.size() == row_.size() && have[0] > 0 &&
                       have[0] % row_[0] == 0 &&
                       std::equal(row_.begin() + 1, row_.end(), have.begin() + 1);
     if (fits) return have[0] / row_[0];
     throw ToolError(418, file.path() + ": shape " + io::shape_text(have) + " does not fit input '" +
                              value_.name + "'; expected " + io::shape_text(row_) +
-                             (value_.batched ? " or a multiple of its first dimension" : "") +
+                             (row_.empty() ? "" : " or a multiple of its first dimension") +
                              "; reshape or transpose the array");
   }
 
@@ -201,42 +202,23 @@ std::vector<eval::Tensor> load_inputs(const ir::Graph& g, const std::string& opt
       throw ToolError(419, option + ": input '" + input_value(g, i).name + "' of shape " +
                                io::shape_text(input_value(g, i).shape) + " has no file; add " +
                                option + " " + input_value(g, i).name + "=PATH");
-  for (size_t i = 0; i < out.size(); ++i)
-    if (input_value(g, i).batched &&
-        out[i].shape[0] / input_value(g, i).shape[0] != row_count(g, out))
+  for (size_t i = 0; i < out.size(); ++i) {
+    const ir::Value& value = input_value(g, i);
+    const int64_t rows = value.shape.empty() ? 1 : out[i].shape[0] / value.shape[0];
+    if ((value.batched || rows != 1) && rows != row_count(g, out))
       throw ToolError(418,
                       option + ": the inputs have different numbers of rows; give all the same");
+  }
   return out;
 }
 
 int64_t row_count(const ir::Graph& g, const std::vector<eval::Tensor>& inputs) {
-  for (size_t i = 0; i < inputs.size(); ++i)
-    if (input_value(g, i).batched) return inputs[i].shape[0] / input_value(g, i).shape[0];
-  return 1;
+  return quant::sample_count(g, inputs);
 }
 
 std::vector<eval::Tensor> some_rows(const ir::Graph& g, const std::vector<eval::Tensor>& inputs,
                                     int64_t first, int64_t count) {
-  std::vector<eval::Tensor> out;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const ir::Value& value = input_value(g, i);
-    if (!value.batched) {
-      out.push_back(inputs[i]);
-      continue;
-    }
-    eval::Tensor part;
-    part.type = inputs[i].type;
-    part.shape = inputs[i].shape;
-    part.shape[0] = value.shape[0] * count;
-    const auto n = static_cast<std::ptrdiff_t>(product(value.shape));
-    const auto cut = [&](const auto& from, auto& to) {
-      if (!from.empty()) to.assign(from.begin() + first * n, from.begin() + (first + count) * n);
-    };
-    cut(inputs[i].data, part.data);
-    cut(inputs[i].ints, part.ints);
-    out.push_back(std::move(part));
-  }
-  return out;
+  return quant::slice_samples(g, inputs, first, first + count);
 }
 
 std::vector<eval::Tensor> first_rows(const ir::Graph& g, const std::vector<eval::Tensor>& inputs,

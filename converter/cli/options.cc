@@ -62,8 +62,12 @@ void check_int8(const ConvertOptions& o) {
     throw ToolError(760,
                     "--activations int8 chooses the scales of activations on sample inputs; give "
                     "them with --calibrate FILE.npy or a folder of .npy or pictures");
-  if (!o.int8 && (o.calibration != "mse" || o.first_last != "int8"))
-    refuse("--calibration and --first-last are options of --activations int8; add it");
+  const ConvertOptions plain;
+  if (!o.int8 && (o.calibration != plain.calibration || o.first_last != plain.first_last ||
+                  o.target != plain.target || o.max_loss != plain.max_loss))
+    refuse(
+        "--calibration, --first-last, --target and --max-loss are options of --activations int8; "
+        "add it");
 }
 
 void check(const ConvertOptions& o, const std::string& layers) {
@@ -120,6 +124,7 @@ std::string record(const ConvertOptions& o) {
   if (o.int8) add("--activations int8 --calibration " + o.calibration);
   if (o.method.empty() && !o.layers.empty())
     add("--layers sha256:" + sha256_hex(o.layers.data(), o.layers.size()));
+  if (o.int8) add("--target " + o.target + " --max-loss " + short_number(o.max_loss));
   if (o.int8 && o.first_last != "int8") add("--first-last " + o.first_last);
   if ((!o.method.empty() || o.int8) && !o.calibrate.empty()) add("--calibrate");
   for (const auto& [name, dims] : o.shapes) {
@@ -249,6 +254,14 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
   app.add_option("--first-last", o.first_last,
                  "What the first and last layers of an int8 network compute in: int8 or f32")
       ->check(CLI::IsMember({"int8", "f32"}));
+  app.add_option("--target", o.target,
+                 "Machines that int8 codebooks may have rounded tables for: portable (all of "
+                 "them), x86-vnni, x86-avx2, arm-dotprod or arm-baseline")
+      ->check(CLI::IsMember({"portable", "x86-vnni", "x86-avx2", "arm-dotprod", "arm-baseline"}));
+  app.add_option("--max-loss", o.max_loss,
+                 "Per cent of output energy that rounded tables may cost; 0: exact sums only")
+      ->check(CLI::Range(0.0, 100.0))
+      ->check(finite);
   app.add_option("--calibrate", o.calibrate,
                  "Sample inputs: .npy, or a directory of .npy or pictures");
   app.add_option("--calibrate-rows", o.calibrate_rows, "At most so many samples")

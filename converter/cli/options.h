@@ -28,6 +28,8 @@ struct ConvertOptions {
   bool int8 = false;                // --activations int8
   std::string calibration = "mse";  // how their ranges are chosen
   std::string first_last = "int8";  // what the first and last layers compute in
+  std::string target = "portable";  // machines that contracts are chosen for
+  double max_loss = 0.3;            // per cent of output energy that rounded tables may cost
   double tolerance = 1e-4;
   bool print_passes = false, dry_run = false, quiet = false;
   std::string command;  // the options that shape the file, for its provenance record

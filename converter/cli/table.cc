@@ -105,4 +105,23 @@ std::string size_table(const emit::SizeReport& r, const std::vector<LayerTime>& 
   return out;
 }
 
+std::string int8_table(const int8::Report& report) {
+  std::string text;
+  char line[320];
+  for (const int8::FittedLayer& l : report.fit.layers) {
+    std::string why = l.why.empty() ? "" : ", " + l.why;
+    if (l.table_bits > 0)
+      why += " (" + std::to_string(l.table_bits) + " bits >> " + std::to_string(l.table_shift) +
+             ", " + fixed(l.table_gain, 1) + " x)";
+    std::snprintf(line, sizeof line,
+                  "%-40s %-8s %2zu level%s weights %5.1f dB, output %5.1f dB%s\n", l.layer.c_str(),
+                  l.encoding.c_str(), l.levels, l.levels == 1 ? ", " : "s,", l.rounding_db,
+                  l.snr_db, why.c_str());
+    text += line;
+  }
+  for (const double db : report.fit.output_snr_db)
+    text += "int8 against f32 at the output, on the calibration data: " + fixed(db, 1) + " dB\n";
+  return text;
+}
+
 }  // namespace qrt::cli

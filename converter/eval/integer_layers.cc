@@ -70,7 +70,8 @@ void IntegerLayer::sum_exactly(const std::vector<float>& columns, int64_t positi
       place.y[o * place.output + p * place.position] = static_cast<float>(*from++);
 }
 
-// T = clamp(floor((dot + 2^(s-1)) / 2^s), -2^(B-1), 2^(B-1) - 1) per book and block, added up. All
+// T = clamp(floor((dot + 2^(s-1)) / 2^s), -2^(B-1), 2^(B-1) - 1) per book and block, added up: the
+// products of a block's entries with all positions at once, then a row of them per output. All
 // numbers are whole and below 2^24, so floats hold them exactly.
 void IntegerLayer::sum_tables(const quant::Codebook& c, const std::vector<float>& columns,
                               int64_t positions, int64_t first, int64_t outputs,
@@ -79,31 +80,33 @@ void IntegerLayer::sum_tables(const quant::Codebook& c, const std::vector<float>
   const auto most = static_cast<float>(1 << (c.table_bits - 1));
   const auto half = static_cast<float>(1 << (c.table_shift - 1));
   const float inverse = 1 / (2 * half);
-  std::vector<float> table(static_cast<size_t>(c.count)), sums(static_cast<size_t>(outputs));
-  for (int64_t p = 0; p < positions; ++p) {
-    std::fill(sums.begin(), sums.end(), 0.0f);
-    for (int64_t row = 0; row < c.books * blocks; ++row) {
-      const int64_t book = row / blocks, from = row % blocks * c.dim;
-      const int64_t length = std::min<int64_t>(c.dim, inputs_ - from);
-      int64_t scope = -1;
-      for (int64_t i = 0; i < outputs; ++i) {
-        const int64_t o = first + i, mine = c.scope_rows == 0 ? 0 : o / c.scope_rows;
-        for (int64_t e = 0; mine != scope && e < c.count; ++e) {
-          const float* entry =
-              &entries_[static_cast<size_t>(((mine * c.books + book) * c.count + e) * c.dim)];
-          float dot = 0;
-          for (int64_t t = 0; t < length; ++t)
-            dot += columns[(from + t) * positions + p] * entry[t];
-          table[static_cast<size_t>(e)] =
-              std::clamp(std::floor((dot + half) * inverse), -most, most - 1);
-        }
+  std::vector<float> table(static_cast<size_t>(c.count * positions));
+  std::vector<float> sums(static_cast<size_t>(outputs * positions), 0.0f);
+  for (int64_t row = 0; row < c.books * blocks; ++row) {
+    const int64_t book = row / blocks, from = row % blocks * c.dim;
+    const int64_t length = std::min<int64_t>(c.dim, inputs_ - from);
+    int64_t scope = -1;
+    for (int64_t i = 0; i < outputs; ++i) {
+      const int64_t o = first + i, mine = c.scope_rows == 0 ? 0 : o / c.scope_rows;
+      if (mine != scope) {
+        const float* entries =
+            &entries_[static_cast<size_t>((mine * c.books + book) * c.count * c.dim)];
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, c.count, static_cast<int>(positions),
+                    static_cast<int>(length), 1.0f, entries, c.dim,
+                    &columns[static_cast<size_t>(from * positions)], static_cast<int>(positions),
+                    0.0f, table.data(), static_cast<int>(positions));
+        for (float& t : table) t = std::clamp(std::floor((t + half) * inverse), -most, most - 1);
         scope = mine;
-        sums[static_cast<size_t>(i)] += table[c.codes[static_cast<size_t>(row * all_outputs_ + o)]];
       }
+      const float* line = &table[c.codes[static_cast<size_t>(row * all_outputs_ + o)] *
+                                 static_cast<size_t>(positions)];
+      float* sum = &sums[static_cast<size_t>(i * positions)];
+      for (int64_t p = 0; p < positions; ++p) sum[p] += line[p];
     }
-    for (int64_t i = 0; i < outputs; ++i)
-      place.y[i * place.output + p * place.position] = sums[static_cast<size_t>(i)];
   }
+  for (int64_t i = 0; i < outputs; ++i)
+    for (int64_t p = 0; p < positions; ++p)
+      place.y[i * place.output + p * place.position] = sums[static_cast<size_t>(i * positions + p)];
 }
 
 void IntegerLayer::finish(const Epilogue& e, int64_t outputs, int64_t inner) const {

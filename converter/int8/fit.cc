@@ -9,6 +9,7 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "converter/base/half.h"
 #include "converter/base/text.h"
@@ -24,14 +25,15 @@
 namespace qrt::int8 {
 namespace {
 
-constexpr int64_t kSamplesAtOnce = 8;
-
 // Positions that the covariance of a layer's inputs is taken over.
 constexpr int64_t kFewestRows = 2048;
 constexpr int64_t kRowsPerInput = 2;
 
 // Beyond which covariances of inputs with each other would take too long: variances must do.
 constexpr int64_t kMostCovariances = 6144;
+
+// Positions that rounded tables are judged on.
+constexpr int64_t kTableRows = 256;
 
 // Positions that count as the layer's own scale does, where the fit would rather have another.
 constexpr double kPriorRows = 8;
@@ -110,9 +112,9 @@ class Fitting {
  private:
   void open(const std::vector<eval::Tensor>& data) {
     const int64_t samples = quant::sample_count(reference_, data);
-    for (int64_t first = 0; first < samples; first += kSamplesAtOnce) {
-      auto parts =
-          quant::slice_samples(reference_, data, first, std::min(samples, first + kSamplesAtOnce));
+    const int64_t step = quant::samples_at_once(reference_);
+    for (int64_t first = 0; first < samples; first += step) {
+      auto parts = quant::slice_samples(reference_, data, first, std::min(samples, first + step));
       Chunk& chunk = chunks_.emplace_back();
       for (size_t i = 0; i < parts.size(); ++i)
         chunk.reference[reference_.inputs[i]] =
@@ -140,15 +142,21 @@ class Fitting {
     return r;
   }
 
-  // Floats throughout: bytes are the numbers they stand for, close enough to fit by.
+  // Floats throughout: bytes are the numbers they stand for, close enough to fit by. Rounded tables
+  // alone must be what they are.
   static Result<eval::Tensor> compute(const ir::Graph& g, const ir::Node& n, const Values& values,
-                                      const Values& constants, ir::Quantization to) {
+                                      const Values& constants, ir::Quantization to,
+                                      bool tables = false) {
     std::vector<eval::View> in;
     int64_t batch = 1;
     for (const ir::ValueId v : n.in) {
       const auto constant = constants.find(v);
       const TensorPtr& t = constant != constants.end() ? constant->second : values.at(v);
       in.push_back(eval::view(*t));
+      if (tables) {
+        in.back().quantization = g.values[at(v)].quantization;
+        if (const ir::Constant* c = ir::constant_of(g, v)) in.back().encoding = c->encoding.get();
+      }
       const ir::Value& value = g.values[at(v)];
       if (value.batched) batch = t->shape[0] / value.shape[0];
     }
@@ -253,6 +261,54 @@ class Fitting {
     return {};
   }
 
+  // Inputs of group 0 at about `wanted` positions, bytes less their zero.
+  std::vector<float> steps_at(const ir::Node& n, int64_t wanted) const {
+    const ir::ValueId x = n.in[0];
+    const float scale = bytes_.values[at(x)].quantization.scale;
+    const int64_t each = std::max<int64_t>(wanted / static_cast<int64_t>(chunks_.size()), 1);
+    std::vector<float> rows;
+    for (const Chunk& c : chunks_) {
+      const quant::RowMap map = quant::row_map(bytes_, n, *c.bytes.at(x));
+      const int64_t here = map.images * map.positions(), count = std::min(each, here);
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t p = i * here / count;
+        rows.resize(rows.size() + at(map.inputs));
+        quant::gather_row(n, map, *c.bytes.at(x), p / map.positions(), 0, p % map.positions(),
+                          &rows[rows.size() - at(map.inputs)]);
+      }
+    }
+    for (float& v : rows) v = std::nearbyint(v / scale);
+    return rows;
+  }
+
+  // The codebook with rounded tables, where they are fast and cost little; the report says why.
+  std::optional<Rounded> tables(const ir::Node& n, const quant::Codebook& source,
+                                const InputMoments& m, FittedLayer& report) const {
+    report.why = "exact: no table would be much faster";
+    if (!options_.tables) report.why = "exact";
+    if (options_.keep_exact.count(n.name)) report.why = "exact: the network would lose too much";
+    if (!options_.tables || options_.keep_exact.count(n.name)) return std::nullopt;
+    const quant::RowMap map = quant::row_map(bytes_, n, *chunks_[0].bytes.at(n.in[0]));
+    const LayerShape shape{map.positions(), passes::outputs_of(bytes_, n), map.inputs, map.groups};
+    for (const int32_t bits : {8, 12}) {
+      const double gain = table_gain(options_.target, shape, source, bits);
+      if (gain < least_gain(options_.target)) continue;
+      Rounded r = round_codebook(source, shape.outputs, shape.inputs, 1, m);
+      quant::Codebook& book = std::get<quant::Codebook>(r.encoding);
+      double loss = 0;
+      const int32_t shift =
+          best_shift(book, shape.outputs, shape.inputs, bits, steps_at(n, kTableRows), &loss);
+      report.table_gain = gain, report.table_loss = loss;
+      report.why = cat("exact: tables of ", bits, " bits would lose too much");
+      if (!(loss <= options_.max_loss)) continue;
+      report.why = "rounded: tables are faster";
+      report.table_bits = book.table_bits = bits;
+      report.table_shift = book.table_shift = shift;
+      return r;
+    }
+    return std::nullopt;
+  }
+
   static Error too_wide(const ir::Node& n, int64_t inputs, int64_t found) {
     return fail(763, n.name, ": sums of its ", inputs, " inputs may reach ", found,
                 ", more than 32 bits hold (", INT32_MAX,
@@ -270,8 +326,9 @@ class Fitting {
     m.factor = floats(passes::inputs_of(n).scale);
     Rounded r;
     if (c.encoding != nullptr) {
-      r = round_codebook(std::get<quant::Codebook>(*c.encoding), outputs, inputs, options_.levels,
-                         m);
+      const auto& book = std::get<quant::Codebook>(*c.encoding);
+      auto rounded = tables(n, book, m, report);
+      r = rounded ? std::move(*rounded) : round_codebook(book, outputs, inputs, options_.levels, m);
       report.levels = std::get<quant::Codebook>(r.encoding).levels.size();
       report.encoding = "codebook";
     } else {
@@ -306,7 +363,8 @@ class Fitting {
                       reference_residual = passes::inputs_of(theirs).residual;
     for (const Chunk& chunk : chunks_) {
       auto want = compute(reference_, want_node, chunk.reference, want_constants, {});
-      auto got = compute(bytes_, got_node, chunk.bytes, got_constants, {});
+      auto got = compute(bytes_, got_node, chunk.bytes, got_constants, {},
+                         fit_.layers.back().table_bits > 0);
       if (!want.ok()) return want.error();
       if (!got.ok()) return got.error();
       const float* mine = residual < 0 ? nullptr : chunk.bytes.at(residual)->data.data();

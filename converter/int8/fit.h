@@ -5,10 +5,12 @@
 #define QRT_CONVERTER_INT8_FIT_H_
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "converter/base/result.h"
+#include "converter/int8/contracts.h"
 #include "converter/ir/graph.h"
 #include "converter/quant/method.h"
 
@@ -17,14 +19,21 @@ namespace qrt::int8 {
 struct FitOptions {
   size_t levels = quant::kMaxLevels;  // of a codebook, at most
   bool scale = true, bias = true;     // fitted per output; false: as the float network has them
+  bool tables = true;                 // rounded ones, where they gain on the target
+  Target target = Target::portable;
+  double max_loss = 3e-3;            // energy that they may add, over the layer output's variance
+  std::set<std::string> keep_exact;  // layers that have none
 };
 
 // What became of one layer of integers.
 struct FittedLayer {
   std::string layer, encoding;
   size_t levels = 1;
-  double rounding_db = 0;  // of the weights, in the metric of the layer's inputs
-  double snr_db = 0;       // of the layer's output before its clamp, all that is before it included
+  int32_t table_bits = 0, table_shift = 0;  // 0: exact sums
+  double table_gain = 0, table_loss = 0;    // predicted speed over exact sums; energy, as max_loss
+  std::string why;                          // of the contract
+  double rounding_db = 0;                   // of the weights, in the metric of the layer's inputs
+  double snr_db = 0;  // of the layer's output before its clamp, all that is before it included
 };
 
 struct Fit {

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
+#include <functional>
+#include <set>
 
 #include "converter/base/text.h"
 #include "converter/int8/placement.h"
@@ -12,8 +13,6 @@
 
 namespace qrt::int8 {
 namespace {
-
-constexpr int64_t kSamplesAtOnce = 8;
 
 // More samples narrow ranges and fits no further, and all their activations are held at once.
 constexpr int64_t kMostFitSamples = 64;
@@ -56,9 +55,9 @@ Result<std::vector<Histogram>> observe(const ir::Graph& g, const Placement& p,
   std::vector<Histogram> seen(g.values.size());
   const int64_t samples = quant::sample_count(g, data);
   int32_t broken = -1;
-  for (int64_t first = 0; first < samples; first += kSamplesAtOnce) {
-    const auto part =
-        quant::slice_samples(g, data, first, std::min(samples, first + kSamplesAtOnce));
+  const int64_t step = quant::samples_at_once(g);
+  for (int64_t first = 0; first < samples; first += step) {
+    const auto part = quant::slice_samples(g, data, first, std::min(samples, first + step));
     const auto done = eval::evaluate(g, part, [&](ir::ValueId v, const eval::Tensor& t) {
       if (p.needed[at(v)] && broken < 0 && !seen[at(v)].add(t.data)) broken = v;
     });
@@ -105,18 +104,58 @@ std::vector<eval::Tensor> few(const ir::Graph& g, const std::vector<eval::Tensor
     const auto one = quant::slice_samples(g, data, sample, sample + 1);
     if (r.empty()) r.resize(one.size());
     for (size_t k = 0; k < one.size(); ++k) {
-      const ir::Value& v = g.values[at(g.inputs[k])];
       if (r[k].shape.empty()) {
         r[k] = one[k];
         continue;
       }
-      if (!v.batched) continue;
+      if (one[k].shape == data[k].shape) continue;  // the same for all samples
       r[k].shape[0] += one[k].shape[0];
       r[k].data.insert(r[k].data.end(), one[k].data.begin(), one[k].data.end());
       r[k].ints.insert(r[k].ints.end(), one[k].ints.begin(), one[k].ints.end());
     }
   }
   return r;
+}
+
+size_t table_count(const Fit& f) {
+  return static_cast<size_t>(std::count_if(f.layers.begin(), f.layers.end(),
+                                           [](const auto& l) { return l.table_bits > 0; }));
+}
+
+// Energy that the outputs are off by, over their own: of the worst.
+double loss(const Fit& f) {
+  double most = 0;
+  for (const double db : f.output_snr_db) most = std::max(most, std::pow(10, -db / 10));
+  return most;
+}
+
+// Half of the layers with tables, those that lose most, and one at least.
+void keep_worse_half_exact(const Fit& f, std::set<std::string>& exact) {
+  std::vector<std::pair<double, std::string>> tables;
+  for (const FittedLayer& l : f.layers)
+    if (l.table_bits > 0) tables.emplace_back(-l.table_loss, l.layer);
+  std::sort(tables.begin(), tables.end());
+  for (size_t i = 0; i < (tables.size() + 1) / 2; ++i) exact.insert(tables[i].second);
+}
+
+// Layers have judged their tables one by one; together they must not lose too much either. `bytes`
+// is what the fit returned last has made.
+Result<Fit> fit_contracts(const std::function<Result<Fit>(const FitOptions&)>& fit_with,
+                          FitOptions options, ir::Graph& bytes) {
+  Result<Fit> fitted = fit_with(options);
+  if (!fitted.ok() || table_count(*fitted) == 0) return fitted;
+  ir::Graph with_tables = bytes;
+  FitOptions plain = options;
+  plain.tables = false;
+  const Result<Fit> exact = fit_with(plain);
+  if (!exact.ok()) return exact;
+  bytes = std::move(with_tables);
+  while (fitted.ok() && table_count(*fitted) > 0 &&
+         loss(*fitted) > loss(*exact) + options.max_loss) {
+    keep_worse_half_exact(*fitted, options.keep_exact);
+    fitted = fit_with(options);
+  }
+  return fitted;
 }
 
 }  // namespace
@@ -136,9 +175,14 @@ Result<Report> quantize(ir::Graph& g, const Options& o, const quant::Calibration
   const auto seen = observe(g, p, data.inputs);
   if (!seen.ok()) return seen.error();
   const auto q = quantizations(g, p, *seen, o.range, report);
-  ir::Graph bytes = g;
-  QRT_CHECK_OK(insert(bytes, p, q));
-  auto fitted = fit(g, bytes, few(g, data.inputs), o.fit);
+  const auto samples = few(g, data.inputs);
+  ir::Graph bytes;
+  const auto fit_with = [&](const FitOptions& options) -> Result<Fit> {
+    bytes = g;
+    QRT_CHECK_OK(insert(bytes, p, q));
+    return fit(g, bytes, samples, options);
+  };
+  auto fitted = fit_contracts(fit_with, o.fit, bytes);
   if (!fitted.ok()) return fitted.error();
   report.fit = std::move(*fitted);
   ir::remove_dead(bytes);

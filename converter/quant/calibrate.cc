@@ -12,8 +12,6 @@
 namespace qrt::quant {
 namespace {
 
-constexpr int64_t kRowsAtOnce = 8;
-
 // One layer being sampled.
 class Sampler {
  public:
@@ -90,12 +88,12 @@ Result<std::vector<Gram>> collect_grams(const ir::Graph& graph,
     for (Sampler& s : samplers)
       if (s.reads() == id) s.see(value);
   };
-  const int64_t rows = sample_count(graph, data.inputs);
-  for (int64_t first = 0; first < rows; first += kRowsAtOnce) {
-    const bool is_whole = rows <= kRowsAtOnce || data.inputs.size() != graph.inputs.size();
-    const auto batch =
-        is_whole ? data.inputs
-                 : slice_samples(graph, data.inputs, first, std::min(rows, first + kRowsAtOnce));
+  const int64_t rows = sample_count(graph, data.inputs), step = samples_at_once(graph);
+  for (int64_t first = 0; first < rows; first += step) {
+    const bool is_whole = rows <= step || data.inputs.size() != graph.inputs.size();
+    const auto batch = is_whole
+                           ? data.inputs
+                           : slice_samples(graph, data.inputs, first, std::min(rows, first + step));
     const auto outputs = eval::evaluate(graph, batch, observer);
     if (!outputs.ok()) return outputs.error();
     if (is_whole) break;

@@ -16,9 +16,6 @@
 namespace qrt::quant {
 namespace {
 
-// As many samples as the interpreter's working set of columns is made for.
-constexpr int64_t kSamplesAtOnce = 8;
-
 // About `wanted` of `count` positions, one in each of as many equal stretches.
 std::vector<int64_t> spread(int64_t count, int64_t wanted, Random& random) {
   const int64_t n = std::min(count, std::max<int64_t>(wanted, 1));
@@ -174,10 +171,10 @@ Result<void> Capture::open(const CalibrationData& data, int64_t rows) {
   samples_ = std::min(rows, given);
   if (samples_ < 1)
     return fail(725, "there are no calibration samples; give --calibrate a file or folder");
-  for (int64_t first = 0; first < samples_; first += kSamplesAtOnce) {
+  const int64_t step = samples_at_once(reference_);
+  for (int64_t first = 0; first < samples_; first += step) {
     Chunk chunk;
-    auto parts =
-        slice_samples(reference_, data.inputs, first, std::min(samples_, first + kSamplesAtOnce));
+    auto parts = slice_samples(reference_, data.inputs, first, std::min(samples_, first + step));
     for (size_t i = 0; i < parts.size(); ++i)
       chunk.reference[reference_.inputs[i]] =
           std::make_shared<const eval::Tensor>(std::move(parts[i]));

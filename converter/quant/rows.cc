@@ -66,13 +66,27 @@ float output_at(const ir::Node& node, const RowMap& map, const eval::Tensor& y, 
   return y.data[static_cast<size_t>((image * map.height + at) * y.shape.back() + o)];
 }
 
+namespace {
+
+bool is_batched(const ir::Graph& graph) {
+  return std::any_of(graph.inputs.begin(), graph.inputs.end(),
+                     [&](ir::ValueId v) { return graph.values[static_cast<size_t>(v)].batched; });
+}
+
+}  // namespace
+
+int64_t samples_at_once(const ir::Graph& graph) {
+  return is_batched(graph) ? 8 : 1;
+}
+
 std::vector<eval::Tensor> slice_samples(const ir::Graph& graph,
                                         const std::vector<eval::Tensor>& inputs, int64_t first,
                                         int64_t last) {
   std::vector<eval::Tensor> out;
+  const bool batched = is_batched(graph);
   for (size_t i = 0; i < inputs.size(); ++i) {
     const ir::Value& v = graph.values[graph.inputs[i]];
-    if (!v.batched) {
+    if ((batched && !v.batched) || v.shape.empty()) {
       out.push_back(inputs[i]);
       continue;
     }
@@ -92,9 +106,10 @@ std::vector<eval::Tensor> slice_samples(const ir::Graph& graph,
 
 int64_t sample_count(const ir::Graph& graph, const std::vector<eval::Tensor>& inputs) {
   int64_t rows = 0;
+  const bool batched = is_batched(graph);
   for (size_t i = 0; i < inputs.size() && i < graph.inputs.size(); ++i) {
     const ir::Value& v = graph.values[graph.inputs[i]];
-    if (!v.batched) continue;
+    if ((batched && !v.batched) || v.shape.empty()) continue;
     if (inputs[i].shape.empty() || v.shape[0] < 1 || inputs[i].shape[0] % v.shape[0] != 0) return 1;
     const int64_t here = inputs[i].shape[0] / v.shape[0];
     if (here < 1 || (rows != 0 && rows != here)) return 1;

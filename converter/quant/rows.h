@@ -32,9 +32,12 @@ void gather_row(const ir::Node&, const RowMap&, const eval::Tensor& x, int64_t i
 float output_at(const ir::Node&, const RowMap&, const eval::Tensor& y, int64_t image, int64_t o,
                 int64_t at);
 
-// How many samples the inputs hold: rows of what is batched over the graph's own; 1 where nothing
-// is batched or evaluate() will refuse them anyway.
+// How many samples the inputs hold: rows over the graph's own, of what is batched, or of all inputs
+// where nothing is and each sample is a run of its own; 1 where evaluate() will refuse them anyway.
 int64_t sample_count(const ir::Graph&, const std::vector<eval::Tensor>& inputs);
+
+// How many samples one run of the graph may take: 1 where its batch is fixed.
+int64_t samples_at_once(const ir::Graph&);
 
 // Samples [first, last) of the inputs, a sample being what the graph stores for batch 1.
 std::vector<eval::Tensor> slice_samples(const ir::Graph&, const std::vector<eval::Tensor>& inputs,

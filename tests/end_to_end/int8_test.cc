@@ -194,6 +194,48 @@ TEST_CASE("int8: the first and last layers, and single ones, can stay in f32") {
   CHECK(cli::relative_error(cli::run_file(file_of(g), "network", images(8)), *want) <= 2e-2);
 }
 
+TEST_CASE("int8: rounded tables, where they gain, are the interpreter's to the bit") {
+  ir::Graph source = network(false);
+  const quant::MethodOptions pq = {
+      {"block_3x3", "9"}, {"block_1x1", "8"}, {"centroids_conv", "16"}};
+  REQUIRE((*quant::find_method("pq"))->run(source, pq, {}).ok());
+  REQUIRE(passes::run_pipeline(source, passes::layout_passes()).ok());
+  const auto data = images(12);
+  int rounded = 0;
+  for (const double allowed : {1.0, 1e-6}) {
+    ir::Graph g = source;
+    int8::Options o;
+    o.fit.target = int8::Target::x86_avx2;
+    o.fit.max_loss = allowed;
+    auto report = int8::quantize(g, o, {data, {}});
+    REQUIRE_MESSAGE(report.ok(), (report.ok() ? "" : report.error().message));
+    for (const int8::FittedLayer& l : report->fit.layers) {
+      CHECK((allowed == 1.0 || l.table_bits == 0));
+      rounded += l.table_bits > 0;
+      CHECK(l.table_loss < 0.2);
+    }
+    auto want = eval::evaluate(g, data);
+    REQUIRE(want.ok());
+    CHECK(cli::relative_error(cli::run_file(file_of(g), "network", data), *want) == 0);
+  }
+  CHECK(rounded > 0);
+}
+
+TEST_CASE("int8: a network of fixed batch is calibrated on many samples, one at a time") {
+  ir::Graph g = network(false);
+  for (ir::Value& v : g.values) v.batched = false;
+  REQUIRE(ir::verify(g).ok());
+  ir::Graph batched = network(false);
+  for (ir::Graph* one : {&g, &batched}) {
+    REQUIRE(passes::run_pipeline(*one, passes::layout_passes()).ok());
+    REQUIRE(int8::quantize(*one, {}, {images(12), {}}).ok());
+  }
+  for (size_t v = 0; v < g.values.size(); ++v) {
+    CHECK(g.values[v].quantization.scale == batched.values[v].quantization.scale);
+    CHECK(g.values[v].quantization.zero == batched.values[v].quantization.zero);
+  }
+}
+
 TEST_CASE("int8: bad calibration data is refused, poor data is told about") {
   const ir::Graph source = network(false);
   const auto code = [&](std::vector<eval::Tensor> data) {
