@@ -17,6 +17,7 @@
 #include "converter/passes/pipeline.h"
 #include "converter/quant/method.h"
 #include "converter/quant/rows.h"
+#include "kernels/isa.h"
 #include "runtime/tools/io/npy.h"
 #include "tests/support/command.h"
 #include "tests/support/onnx_builder.h"
@@ -297,6 +298,27 @@ TEST_CASE("int8: the command line") {
   REQUIRE(good.code == 0);
   CHECK(good.out.find("dense i8") != std::string::npos);
   CHECK(good.out.find("dB") != std::string::npos);
+  // The same bytes for every number of threads and on every level of this machine.
+  std::vector<float> first;
+  const auto have = kernels::detect_isa();
+  for (const char* level : {"scalar", "avx2", "avx512", "avx512vnni", "neon", "neondot"}) {
+    kernels::IsaSet need = 0;
+    const bool runs = kernels::isa_level(level, &need) && kernels::includes(have, need);
+    for (const char* threads : {"1", "2", "3"}) {
+      if (!runs) continue;
+      CAPTURE(level);
+      CAPTURE(threads);
+      const std::string y = scratch("int8_y.npy");
+      REQUIRE(run_command({command("qrt"), "run", out, "-i", npy, "-o", y, "--isa", level,
+                           "--threads", threads})
+                  .code == 0);
+      io::NpyReader result(y);
+      std::vector<float> scores(16 * 10);
+      result.read_f32(0, scores.size(), scores.data());
+      if (first.empty()) first = scores;
+      CHECK(scores == first);
+    }
+  }
 }
 
 }  // namespace
