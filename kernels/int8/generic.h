@@ -7,6 +7,8 @@
 //   Sum zero mac total       mac(s, x, w): s + inner products of 4; total: a vector of int32
 //   X set_x(p)               4 activations at any address, for every lane
 //   W load_w                 from a panel
+//   kQuads                   products by a lane: X16 load_x16(p) are 16 activations of a row, and
+//                            mac_lane<S>(s, x16, w) takes those of step S
 //   Raw, Four quads turn     bytes of weights: see generic_decode.h
 //   widen_w(raw)             W of 4 weights of kLanes outputs; put_w(to, raw): to a panel
 //   Int set1_i load_i store_i add_i sub_i mul_i widen_u8(p)
@@ -100,21 +102,40 @@ inline typename V::F finished(const Finish& f, typename V::Int sum) {
   return V::min(V::max(t, V::set1(f.min)), V::set1(f.max));
 }
 
+#define QRT_EACH_ROW _Pragma("GCC unroll 16") for (int r = 0; r < R; ++r)
+#define QRT_EACH_SUM QRT_EACH_ROW _Pragma("GCC unroll 4") for (int j = 0; j < NV; ++j)
+#define QRT_EACH_VECTOR _Pragma("GCC unroll 4") for (int j = 0; j < NV; ++j)
+
+// Step `S` of the four for which 16 activations of every row are in registers.
+template <class V, int R, int NV, int S>
+inline void quad_step(typename V::Sum (&sum)[R][NV], const typename V::X16 (&v)[R],
+                      const uint8_t* w) {
+  typename V::W b[NV];
+  QRT_EACH_VECTOR b[j] = V::load_w(w + S * step_bytes<V>() + j * V::kWBytes);
+  QRT_EACH_SUM sum[r][j] = V::template mac_lane<S>(sum[r][j], v[r], b[j]);
+}
+
 // `R` rows by `NV` vectors of sums, a.outputs = NV * kLanes. Every loop over the tile is
 // unrolled: an array indexed by a variable would live in memory.
 template <class V, int R, int NV>
 __attribute__((noinline)) void multiply(const GemmArgs& a, int32_t* sums) {
   constexpr size_t L = V::kLanes;
   typename V::Sum sum[R][NV];
-#define QRT_EACH_ROW _Pragma("GCC unroll 16") for (int r = 0; r < R; ++r)
-#define QRT_EACH_SUM QRT_EACH_ROW _Pragma("GCC unroll 4") for (int j = 0; j < NV; ++j)
-#define QRT_EACH_VECTOR _Pragma("GCC unroll 4") for (int j = 0; j < NV; ++j)
   QRT_EACH_SUM sum[r][j] = V::zero();
   const int32_t* head = static_cast<const int32_t*>(a.panel);
   const uint8_t* w = reinterpret_cast<const uint8_t*>(head + kMaxTileN);
   const uint8_t* x = a.x;
   const size_t stride = a.x_stride;
-  for (const uint8_t* const end = x + a.inputs; x < end; x += kStep, w += step_bytes<V>()) {
+  const uint8_t* const end = x + a.inputs;
+  if constexpr (V::kQuads) {
+    for (; end - x >= 16; x += 16, w += 4 * step_bytes<V>()) {
+      typename V::X16 v[R];
+      QRT_EACH_ROW v[r] = V::load_x16(x + r * stride);
+      quad_step<V, R, NV, 0>(sum, v, w), quad_step<V, R, NV, 1>(sum, v, w);
+      quad_step<V, R, NV, 2>(sum, v, w), quad_step<V, R, NV, 3>(sum, v, w);
+    }
+  }
+  for (; x < end; x += kStep, w += step_bytes<V>()) {
     typename V::W b[NV];
     QRT_EACH_VECTOR b[j] = V::load_w(w + j * V::kWBytes);
     QRT_EACH_ROW {
@@ -125,10 +146,10 @@ __attribute__((noinline)) void multiply(const GemmArgs& a, int32_t* sums) {
   // Sums rest in a buffer before they are finished: a longer tail behind the loop makes g++-12 keep
   // all of them in memory during the loop, which is then twice as slow (gate `spills`).
   QRT_EACH_SUM V::store_i(sums + (r * NV + j) * L, V::total(sum[r][j]));
+}
 #undef QRT_EACH_ROW
 #undef QRT_EACH_SUM
 #undef QRT_EACH_VECTOR
-}
 
 template <class V, int R, int NV>
 void tile(const GemmArgs& a) {

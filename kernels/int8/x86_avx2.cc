@@ -27,6 +27,7 @@ struct Avx2 {
     Raw a, b;
   };
   static constexpr size_t kLanes = 8, kTileM = 4, kTileN = 16, kWBytes = 64, kDot = 16;
+  static constexpr bool kQuads = false;
   static constexpr int32_t kOffset = 0;
 
   static __m256i load256(const void* p) {
@@ -51,7 +52,11 @@ struct Avx2 {
     return _mm_castps_si128(_mm_loadh_pi(lo, reinterpret_cast<const __m64*>(q)));
   }
   static Two pairs(const int8_t* p, const uint32_t* at) {
-    const auto two = [&](size_t i) { return pair(p + at[i], p + at[i + 1]); };
+    const auto two = [&](size_t i) {
+      uint64_t both;  // offsets: a load less
+      std::memcpy(&both, at + i, 8);
+      return pair(p + static_cast<uint32_t>(both), p + (both >> 32));
+    };
     const __m256 a = _mm256_castsi256_ps(lanes(two(0), two(4)));
     const __m256 b = _mm256_castsi256_ps(lanes(two(2), two(6)));
     return {_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88)),

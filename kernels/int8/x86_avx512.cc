@@ -26,6 +26,7 @@ struct Madd : Avx512 {
   using X = Pair;
   using D = __m512i;
   static constexpr size_t kTileM = 8, kWBytes = 128, kDot = 32;
+  static constexpr bool kQuads = false;
 
   static Sum zero() { return _mm512_setzero_si512(); }
   static X set_x(const uint8_t* p) { return x_of_raw(_mm512_set1_epi32(dword(p))); }

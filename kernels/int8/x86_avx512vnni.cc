@@ -22,6 +22,7 @@ struct Vnni : Avx512 {
   using X = __m512i;
   using D = __m512i;
   static constexpr size_t kTileM = 14, kWBytes = 64, kDot = 64;
+  static constexpr bool kQuads = false;
 
   static Sum zero() { return _mm512_setzero_si512(); }
   static X set_x(const uint8_t* p) { return _mm512_set1_epi32(dword(p)); }
