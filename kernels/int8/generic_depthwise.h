@@ -44,10 +44,17 @@ constexpr size_t chunk_bytes(size_t taps) {
   return kChunk<V> * sizeof(int32_t) + (taps + 3) / 4 * 4 * V::kWBytes;
 }
 
+// The last chunk of a layer overlaps the one before rather than being cut.
+template <class V>
+inline size_t chunk_start(size_t c, size_t channels) {
+  return channels - c < kChunk<V> && channels >= kChunk<V> ? channels - kChunk<V> : c;
+}
+
 template <class V>
 void depthwise_panel(const DepthwisePanelArgs& a) {
   uint8_t* chunk = static_cast<uint8_t*>(a.panel);
-  for (size_t c = 0; c < a.channels; c += kChunk<V>, chunk += chunk_bytes<V>(a.taps)) {
+  for (size_t next = 0; next < a.channels; next += kChunk<V>, chunk += chunk_bytes<V>(a.taps)) {
+    const size_t c = chunk_start<V>(next, a.channels);
     const size_t live = a.channels - c < kChunk<V> ? a.channels - c : kChunk<V>;
     int32_t* head = reinterpret_cast<int32_t*>(chunk);
     for (size_t i = 0; i < 4; ++i) {
@@ -174,8 +181,8 @@ void depthwise_chunk(const DepthwiseArgs& a, size_t c, size_t live, const uint8_
 template <class V>
 void depthwise(const DepthwiseArgs& a) {
   const uint8_t* panel = static_cast<const uint8_t*>(a.panel);
-  for (size_t c = 0; c < a.channels; c += kChunk<V>, panel += chunk_bytes<V>(a.taps)) {
-    const size_t left = a.channels - c;
+  for (size_t next = 0; next < a.channels; next += kChunk<V>, panel += chunk_bytes<V>(a.taps)) {
+    const size_t c = chunk_start<V>(next, a.channels), left = a.channels - c;
     depthwise_chunk<V>(a, c, left < kChunk<V> ? left : kChunk<V>, panel);
   }
 }
