@@ -30,16 +30,24 @@ inline void transpose_lines(uint8_t* lines) {
 
 // Where a row's 16 bytes are once lines are transposed.
 template <class V>
-constexpr size_t place_of(size_t row) {
-  return V::row_byte(row) % 16 * V::kBytes + V::row_byte(row) / 16 * 16;
-}
+struct Places {
+  uint16_t of[V::kBytes] = {};
+  constexpr Places() {
+    for (size_t row = 0; row < V::kBytes; ++row)
+      of[row] =
+          static_cast<uint16_t>(V::row_byte(row) % 16 * V::kBytes + V::row_byte(row) / 16 * 16);
+  }
+};
+template <class V>
+inline constexpr Places<V> kPlaces;
 
 template <class V>
 void copy_rows(uint8_t* to, size_t stride, size_t rows, size_t live, const uint8_t* lines) {
   if (live == kChunk) {
-    for (size_t r = 0; r < rows; ++r) std::memcpy(to + r * stride, lines + place_of<V>(r), kChunk);
+    for (size_t r = 0; r < rows; ++r)
+      std::memcpy(to + r * stride, lines + kPlaces<V>.of[r], kChunk);
   } else {
-    for (size_t r = 0; r < rows; ++r) std::memcpy(to + r * stride, lines + place_of<V>(r), live);
+    for (size_t r = 0; r < rows; ++r) std::memcpy(to + r * stride, lines + kPlaces<V>.of[r], live);
   }
 }
 
@@ -118,7 +126,7 @@ __attribute__((noinline)) void finish(const Args& a, size_t n, const uint8_t* ac
     const uint8_t* from = a.finish.residual + n;
     if (live < kChunk || a.rows < T::kRows) std::memset(residual, 0, sizeof residual);
     for (size_t r = 0; r < a.rows; ++r)
-      std::memcpy(residual + place_of<V>(r), from + r * a.finish.residual_stride, live);
+      std::memcpy(residual + kPlaces<V>.of[r], from + r * a.finish.residual_stride, live);
     transpose_lines<V>(residual);
   }
   const bool tame = a.y8 && is_tame(a, n, live);
