@@ -77,9 +77,9 @@ using Wide = Lanes<Zmm, Ymm, Xmm>;
 
 constexpr OutputsCost kOutputsCost = {2.0f, 0.3f, 1.0f, 0.5f, 0.3f};
 // AMD EPYC (Zen 4) at 3 GHz, one busy core; for lines of 64, 32 and 16 rows.
-constexpr LanesCost kLanesCost[] = {{0.9f, 0.95f, 0.45f, 0.55f, 0.75f, 0.07f, 0.19f},
-                                    {0.6f, 0.5f, 0.3f, 0.35f, 0.45f, 0.07f, 0.2f},
-                                    {0.6f, 0.4f, 0.25f, 0.3f, 0.4f, 0.07f, 0.25f}};
+constexpr LanesCost kLanesCost[] = {{0.9f, 1.4f, 0.45f, 0.55f, 0.7f, 0.07f, 0.19f},
+                                    {0.6f, 0.7f, 0.3f, 0.35f, 0.7f, 0.07f, 0.2f},
+                                    {0.6f, 0.6f, 0.25f, 0.3f, 0.65f, 0.07f, 0.25f}};
 float lanes_cost_ns(const Shape& s) {
   return Wide::cost_ns(s, kLanesCost, kOutputsCost);
 }
