@@ -39,7 +39,8 @@ void check(const IntegerLayer& l, std::initializer_list<uint32_t> counts) {
           CHECK(run.guards_held);
           CHECK(run.repeatable);
           CHECK(run.leaked == 0);
-          const bool panels = run.kernel.find("dot") == std::string::npos;
+          const bool panels = run.kernel.find("dot8") == std::string::npos &&
+                              run.kernel.find("coded_dot") == std::string::npos;
           CHECK((run.weight_bytes != 0) == (panels && mode == Mode::dense));
         }
     }
