@@ -60,12 +60,13 @@ void add_profile(BenchReport& report, Session& session, uint32_t threads, uint32
   for (const qrt_op_info& op : session.ops())
     report.profile.push_back({op.name, op.kind, op.kernel, op.encoding, op.choice, threads,
                               op.weight_bytes, op.macs, 0});
+  std::vector<std::vector<double>> ms(report.profile.size() - first);
   for (uint32_t r = 0; r < repeats; ++r) {
     session.run_profiled();
     const std::vector<qrt_op_info> ops = session.ops();
-    for (size_t i = 0; i < ops.size(); ++i)
-      report.profile[first + i].ms += ops[i].last_ns * 1e-6 / repeats;
+    for (size_t i = 0; i < ops.size(); ++i) ms[i].push_back(ops[i].last_ns * 1e-6);
   }
+  for (size_t i = 0; i < ms.size(); ++i) report.profile[first + i].ms = summarize(ms[i]).median;
 }
 
 // All engines with one number of threads.

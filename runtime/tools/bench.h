@@ -36,7 +36,7 @@ struct ProfileRow {
   std::string name, kind, kernel, encoding, choice;
   uint32_t threads = 1;
   uint64_t weight_bytes = 0, macs = 0;
-  double ms = 0;  // mean
+  double ms = 0;  // median
 };
 
 struct BenchReport {
