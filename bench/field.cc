@@ -81,7 +81,7 @@ void Field::add_peers() {
   add("f32", "xnnpack f32", "", false, [&s] { return make_xnnpack(s); });
   for (const OnednnChoice& c : onednn_choices(s))
     add(c.is_integer ? "int8" : "f32", c.name, level_of_onednn(c.name), c.is_integer,
-        [&s, &c] { return make_onednn(s, c.name); });
+        [&s, name = c.name] { return make_onednn(s, name); });
   for (const uint32_t dim : {4u, 8u})
     for (const bool tables : {true, false})
       add("scan", "faiss 4-bit d" + std::to_string(dim) + (tables ? "" : " scan only"), "", false,
@@ -97,11 +97,12 @@ void Field::add_ours(const std::string& level, kernels::IsaSet isa) {
   add_coded(level, isa, {Coding::Kind::exact, 0, 0},
             {{"dense8"}, {"dense8", true}, {"dot8"}, {"depthwise"}});
   for (const uint32_t count : {16u, 64u, 256u}) {
-    if (!is_main && count != 256) continue;
+    // Cold copies take 96 MB each: the ends of the scale must do.
+    if ((!is_main && count != 256) || (shape_.cold && count == 64)) continue;
     add_coded(level, isa, {Coding::Kind::exact, dim, count},
               {{"decode8"}, {"decode8", true}, {"coded_dot"}});
     add_coded(level, isa, {Coding::Kind::rounded, dim, count, 8}, ways_of(level));
-    if (is_main && count == 256)
+    if (is_main && count == 256 && !shape_.cold)
       add_coded(level, isa, {Coding::Kind::rounded, dim, count, 12}, ways_of(level));
   }
 }
@@ -127,14 +128,14 @@ void Field::add(const char* kind, const std::string& name, const std::string& le
                 bool is_integer, const Factory& make) {
   LayerPtr first = make();
   if (first == nullptr) return;
-  Candidate c{{}, level, is_integer, nullptr};
+  Candidate c{{}, level, is_integer, make, nullptr};
   const LayerShape& s = shape_.layer;
   c.row.layer = s.name, c.row.candidate = name, c.row.kind = kind;
   c.row.rows = s.rows(), c.row.inputs = s.inputs(), c.row.outputs = s.cout;
   c.row.ops = s.ops(), c.row.is_cold = shape_.cold;
   Contestant trial{[&first] { first->run(); }, 1, {}};
   c.first_us = calibrate_calls(trial, 0);
-  c.layer = shape_.cold ? std::make_unique<Rotating>(make) : std::move(first);
+  c.layer = std::move(first);
   c.row.note = c.layer->note(), c.row.weight_bytes = c.layer->weight_bytes();
   field_.push_back(std::move(c));
 }
@@ -157,6 +158,7 @@ void Field::drop_slow() {
 std::vector<Row> Field::race(const Ceilings& ceilings) {
   std::vector<Contestant> all(field_.size());
   for (size_t i = 0; i < all.size(); ++i) {
+    if (shape_.cold) field_[i].layer = std::make_unique<Rotating>(field_[i].make);
     all[i].run = [layer = field_[i].layer.get()] { layer->run(); };
     calibrate_calls(all[i], options_.round_us);
   }

@@ -29,6 +29,7 @@ class Field {
     Row row;
     std::string level;  // of the instructions used, where known
     bool is_integer;
+    Factory make;
     LayerPtr layer;
     double first_us = 0;
   };
