@@ -63,7 +63,7 @@ std::vector<Case> cases() {
     for (const char* strategy : {"decode", "lookup", "dot", "winograd"})
       add_ours(all, s, "neon", {Coding::Kind::f32, s.dim, 256}, {strategy});
     for (const char* level : {"neon", "neondot"}) {
-      for (const Way way : {Way{"dense8", s.layer.rows() > 1}, Way{"dot8"}, Way{"depthwise"}})
+      for (const Way way : {Way{"dense8", s.layer.rows() > 1}, Way{"dot8"}, Way{"depthwise8"}})
         add_ours(all, s, level, {Coding::Kind::exact, 0, 0}, way);
       for (const uint32_t count : {16u, 256u}) {
         for (const char* strategy : {"decode8", "coded_dot"})

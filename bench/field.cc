@@ -95,7 +95,7 @@ void Field::add_ours(const std::string& level, kernels::IsaSet isa) {
     add_coded(level, isa, {Coding::Kind::f32, dim, 256},
               {{"decode"}, {"lookup"}, {"dot"}, {"winograd"}});
   add_coded(level, isa, {Coding::Kind::exact, 0, 0},
-            {{"dense8"}, {"dense8", true}, {"dot8"}, {"depthwise"}});
+            {{"dense8"}, {"dense8", true}, {"dot8"}, {"depthwise8"}});
   for (const uint32_t count : {16u, 64u, 256u}) {
     // Cold copies take 96 MB each: the ends of the scale must do.
     if ((!is_main && count != 256) || (shape_.cold && count == 64)) continue;
