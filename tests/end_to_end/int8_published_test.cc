@@ -83,7 +83,7 @@ TEST_CASE("int8: the published networks lose at most three of 500 pictures") {
     const std::vector<uint8_t> f32 = converted(name, false), int8 = converted(name, true);
     const int64_t floats = correct(f32, g, pictures, truth),
                   bytes = correct(int8, g, pictures, truth);
-    MESSAGE(name << ": " << floats << " of 500 in f32, " << bytes << " in int8");
+    MESSAGE(std::string(name) << ": " << floats << " of 500 in f32, " << bytes << " in int8");
     CHECK(bytes >= floats - 3);
     CHECK(int8.size() < f32.size() * 101 / 100);
   }
