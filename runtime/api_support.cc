@@ -56,8 +56,9 @@ Status check_values(const qrt_options& o) {
         .at_most(o.prefer, QRT_PREFER_SPEED)
         .next("use QRT_PREFER_MEMORY or QRT_PREFER_SPEED");
   }
-  constexpr const char* kStrategies[] = {"lookup", "decode", "dot",       "winograd",   "decode8",
-                                         "dense8", "dot8",   "coded_dot", "depthwise8", "tables"};
+  constexpr const char* kStrategies[] = {"lookup",     "decode", "dot",           "winograd",
+                                         "decode8",    "dense8", "dot8",          "coded_dot",
+                                         "depthwise8", "tables", "winograd8_2x2", "winograd8_4x4"};
   bool known = o.strategy == nullptr;
   for (const char* name : kStrategies) known = known || std::strcmp(o.strategy, name) == 0;
   if (!known) {

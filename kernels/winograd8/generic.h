@@ -34,38 +34,44 @@ constexpr size_t up_to(size_t x, size_t multiple) {
   return (x + multiple - 1) / multiple * multiple;
 }
 
-// Channels of a chunk where few tiles make the panel the larger part, and products of all tiles
-// rest between chunks: panel and input stay in L2.
-constexpr size_t kChunk = 128, kFewTiles = 16;
+// Channels of a chunk where few tiles make the panel the larger part, or it would leave L2 by
+// itself: then products of all tiles rest between chunks.
+constexpr size_t kChunk = 128, kFewTiles = 16, kMostDepth = 256;
 constexpr size_t kApart = 32;  // words beyond a round number from a position to the next
 
 // Sizes of a call and the places of its parts in scratch, in bytes.
 struct Plan {
-  size_t tiles, depth, chunk;  // depth: channels of a tile's input, zeros behind the last
-  size_t v_step, panel_step;   // words from a position to the next
-  size_t panel, products, outside, end;
+  size_t depth, chunk;        // depth: channels of a tile's input, zeros behind the last
+  size_t v_step, panel_step;  // words from a position to the next
+  size_t products, end;
 };
 
 template <class V, int E>
 Plan plan_of(const Args& a) {
   constexpr size_t P = kPositions<E>;
+  const size_t tiles = a.tile_end - a.tile_begin;
   Plan p;
-  p.tiles = a.tile_end - a.tile_begin;
   p.depth = up_to(a.channels, V::kTileN);
-  p.chunk = p.tiles <= kFewTiles && a.channels > kChunk ? kChunk : p.depth;
-  p.v_step = p.tiles * p.depth + kApart;
+  const bool chunks = a.channels > (tiles <= kFewTiles ? kChunk : kMostDepth);
+  p.chunk = chunks ? kChunk : p.depth;
+  p.v_step = (a.block_end - a.block_begin) * p.depth + kApart;
   p.panel_step = p.chunk * V::kTileN + kApart;
-  const size_t held = p.chunk < a.channels ? p.tiles : V::kTileM;
-  p.panel = up_to(P * p.v_step * sizeof(int16_t), 64);
-  p.products = p.panel + up_to(P * p.panel_step * sizeof(int16_t), 64);
-  p.outside = p.products + P * held * V::kTileN * sizeof(int32_t);
-  p.end = p.outside + up_to(p.depth, 64);
+  p.products = up_to(P * p.panel_step * sizeof(int16_t), 64);
+  const size_t held = p.chunk < a.channels ? tiles : V::kTileM;
+  p.end = p.products + up_to(P * held * V::kTileN * sizeof(int32_t), 64);
   return p;
 }
 
 template <class V, int E>
-size_t scratch(const Args& a) {
-  return plan_of<V, E>(a).end;
+size_t input_bytes(const Args& a) {
+  return kPositions<E> * plan_of<V, E>(a).v_step * sizeof(int16_t);
+}
+
+// Room for a pixel of padding as well.
+template <class V, int E>
+size_t scratch_bytes(const Args& a) {
+  const Plan p = plan_of<V, E>(a);
+  return p.end < p.depth ? p.depth : p.end;
 }
 
 // Where a tile's outputs begin.
@@ -128,12 +134,15 @@ __attribute__((noinline)) void transform_window(const uint8_t* const* pixel, siz
 }
 
 template <class V, int E>
-void transform_input(const Args& a, const Plan& plan, int16_t* to, uint8_t* outside) {
+void transform(const Args& a) {
   constexpr size_t A = kAxis<E>, P = kPositions<E>, N = V::kTileN;
+  const Plan plan = plan_of<V, E>(a);
+  auto* outside = static_cast<uint8_t*>(a.scratch);
   std::memset(outside, a.x_zero, plan.depth);
   const size_t whole = a.channels / N * N, rest = a.channels - whole;
-  for (size_t t = 0; t < plan.tiles; ++t, to += plan.depth) {
-    const Origin<E> at(a, a.tile_begin + t);
+  for (size_t t = a.tile_begin; t < a.tile_end; ++t) {
+    const Origin<E> at(a, t);
+    int16_t* to = static_cast<int16_t*>(a.input) + (t - a.block_begin) * plan.depth;
     const uint8_t* pixel[P];
     for (size_t i = 0; i < P; ++i) {
       // Unsigned wrap-around makes one comparison of the two borders.
@@ -275,23 +284,23 @@ template <class V, int E>
 void run_panel(const Args& a, const Plan& plan, size_t n, size_t live) {
   constexpr size_t P = kPositions<E>, N = V::kTileN;
   constexpr std::make_integer_sequence<int, V::kTileM> heights{};
-  uint8_t* base = static_cast<uint8_t*>(a.scratch);
-  const auto* v = reinterpret_cast<const int16_t*>(base);
-  auto* panel = reinterpret_cast<int16_t*>(base + plan.panel);
-  auto* products = reinterpret_cast<int32_t*>(base + plan.products);
+  auto* panel = static_cast<int16_t*>(a.scratch);
+  auto* products = reinterpret_cast<int32_t*>(static_cast<uint8_t*>(a.scratch) + plan.products);
   const int8::Outputs<V> outputs(a.table, n, live);
-  const size_t groups = (plan.tiles + V::kTileM - 1) / V::kTileM;
+  const size_t tiles = a.tile_end - a.tile_begin, groups = (tiles + V::kTileM - 1) / V::kTileM;
   for (size_t c = 0; c < a.channels; c += plan.chunk) {
     const size_t left = a.channels - c, count = left < plan.chunk ? left : plan.chunk;
     decode<V, E>(a, outputs, c, count, panel, plan.panel_step);
-    for (size_t g = 0, t = 0; g < groups; ++g) {  // of about equal height
-      const size_t rows = plan.tiles / groups + (g < plan.tiles % groups ? 1 : 0);
-      int32_t* to = products + (plan.chunk < a.channels ? P * t * N : 0);
+    for (size_t g = 0, t = a.tile_begin; g < groups; ++g) {  // of about equal height
+      const size_t rows = tiles / groups + (g < tiles % groups ? 1 : 0);
+      const int16_t* v =
+          static_cast<const int16_t*>(a.input) + (t - a.block_begin) * plan.depth + c;
+      int32_t* to = products + (plan.chunk < a.channels ? P * (t - a.tile_begin) * N : 0);
       for (size_t p = 0; p < P; ++p)
-        multiply_rows<V>({v + p * plan.v_step + t * plan.depth + c, plan.depth,
-                          panel + p * plan.panel_step, count, to + p * rows * N, c != 0},
+        multiply_rows<V>({v + p * plan.v_step, plan.depth, panel + p * plan.panel_step, count,
+                          to + p * rows * N, c != 0},
                          rows, heights);
-      if (count == left) finish_tiles<V, E>(a, a.tile_begin + t, rows, n, live, to);
+      if (count == left) finish_tiles<V, E>(a, t, rows, n, live, to);
       t += rows;
     }
   }
@@ -299,19 +308,20 @@ void run_panel(const Args& a, const Plan& plan, size_t n, size_t live) {
 
 template <class V, int E>
 void run(const Args& a) {
-  if (a.tile_begin == a.tile_end || a.channels == 0) return;
   const Plan plan = plan_of<V, E>(a);
-  uint8_t* base = static_cast<uint8_t*>(a.scratch);
-  transform_input<V, E>(a, plan, reinterpret_cast<int16_t*>(base), base + plan.outside);
   for (size_t n = a.output_begin; n < a.output_end; n += V::kTileN) {
     const size_t left = a.output_end - n;
     run_panel<V, E>(a, plan, n, left < V::kTileN ? left : V::kTileN);
   }
 }
 
+template <class V, int E>
+constexpr Way way_of() {
+  return {entries<V, E>, input_bytes<V, E>, scratch_bytes<V, E>, transform<V, E>, run<V, E>};
+}
 template <class V>
 constexpr Kit kit_of() {
-  return {{entries<V, 2>, scratch<V, 2>, run<V, 2>}, {entries<V, 4>, scratch<V, 4>, run<V, 4>}};
+  return {way_of<V, 2>(), way_of<V, 4>()};
 }
 
 }  // namespace

@@ -23,15 +23,27 @@ void entries(const EntriesArgs& a) {
   }
 }
 
-// Scratch is B'dB of all channels of one tile, [channel][position].
+// B'dB is [tile][channel][position].
 template <int E>
-size_t scratch(const Args& a) {
-  return a.channels * kPositions<E> * sizeof(int16_t);
+size_t input_bytes(const Args& a) {
+  return (a.block_end - a.block_begin) * a.channels * kPositions<E> * sizeof(int16_t);
+}
+size_t scratch_bytes(const Args&) {
+  return 0;
+}
+template <int E>
+int16_t* input_of(const Args& a, size_t tile) {
+  return static_cast<int16_t*>(a.input) + (tile - a.block_begin) * a.channels * kPositions<E>;
 }
 
 struct Origin {
   size_t image, y, x;
 };
+template <int E>
+Origin origin_of(const Args& a, size_t tile) {
+  const size_t across = (a.out_w + E - 1) / E, down = (a.out_h + E - 1) / E;
+  return {tile / across / down, tile / across % down * E, tile % across * E};
+}
 
 template <int E>
 void input(const Args& a, const Origin& at, size_t channel, int16_t* to) {
@@ -109,20 +121,26 @@ void output(const Args& a, const Origin& at, size_t n, const int16_t* v) {
 }
 
 template <int E>
+void transform(const Args& a) {
+  for (size_t t = a.tile_begin; t < a.tile_end; ++t)
+    for (size_t c = 0; c < a.channels; ++c)
+      input<E>(a, origin_of<E>(a, t), c, input_of<E>(a, t) + c * kPositions<E>);
+}
+
+template <int E>
 void run(const Args& a) {
-  constexpr size_t P = kPositions<E>;
-  const size_t across = (a.out_w + E - 1) / E, down = (a.out_h + E - 1) / E;
-  auto* v = static_cast<int16_t*>(a.scratch);
-  for (size_t t = a.tile_begin; t < a.tile_end; ++t) {
-    const Origin at{t / across / down, t / across % down * E, t % across * E};
-    for (size_t c = 0; c < a.channels; ++c) input<E>(a, at, c, v + c * P);
-    for (size_t n = a.output_begin; n < a.output_end; ++n) output<E>(a, at, n, v);
-  }
+  for (size_t t = a.tile_begin; t < a.tile_end; ++t)
+    for (size_t n = a.output_begin; n < a.output_end; ++n)
+      output<E>(a, origin_of<E>(a, t), n, input_of<E>(a, t));
+}
+
+template <int E>
+constexpr Way way_of() {
+  return {entries<E>, input_bytes<E>, scratch_bytes, transform<E>, run<E>};
 }
 
 }  // namespace
 
-const Kit winograd8_reference = {{entries<2>, scratch<2>, run<2>},
-                                 {entries<4>, scratch<4>, run<4>}};
+const Kit winograd8_reference = {way_of<2>(), way_of<4>()};
 
 }  // namespace qrt::kernels::winograd8

@@ -34,16 +34,23 @@ struct Args {
   // As the file has it, but with lines in place of entries: one book, dim a multiple of 9,
   // entry_stride = dim / 9 lines in bytes, the other strides after that.
   int8::Coded table;
-  // This call computes outputs [output_begin, output_end) of tiles [tile_begin, tile_end): batch,
-  // then rows, then columns of tiles_of(). output_begin is a multiple of the kit's tile n.
+  // Tiles are those of tiles_of(): batch, then rows, then columns. `input` holds B'dB of tiles
+  // [block_begin, block_end); a call of transform makes those of [tile_begin, tile_end), a call of
+  // run computes their outputs [output_begin, output_end) once they are made. Calls for disjoint
+  // tiles or outputs may run at once, each with its own scratch. output_begin is a multiple of the
+  // kit's tile n.
+  size_t block_begin, block_end;
+  void* input;  // input_bytes() on 64 bytes
   size_t tile_begin, tile_end, output_begin, output_end;
-  void* scratch;  // scratch() bytes on 64 bytes; holds nothing between calls
+  void* scratch;  // scratch_bytes() on 64 bytes; holds nothing between calls
 };
 
 // One of the two sizes of output tiles.
 struct Way {
   void (*entries)(const EntriesArgs&);
-  size_t (*scratch)(const Args&);
+  size_t (*input_bytes)(const Args&);
+  size_t (*scratch_bytes)(const Args&);
+  void (*transform)(const Args&);
   void (*run)(const Args&);
 };
 struct Kit {

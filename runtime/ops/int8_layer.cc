@@ -129,13 +129,15 @@ Status finish_constants(const Epilogue& e, PrepareContext& context, Int8Layer* l
 }
 
 // Strategies for exact sums; the last place is for tables.
-constexpr size_t kExact = 5;
+constexpr size_t kExact = 7;
 void make_exact(Arena& keep, bool resident, Int8Strategy** to) {
   *to++ = make_dense8_strategy(keep, resident);
   *to++ = make_decode8_strategy(keep, resident);
   *to++ = make_depthwise8_strategy(keep, resident);
   *to++ = make_dot8_strategy(keep);
   *to++ = make_coded_dot_strategy(keep);
+  *to++ = make_winograd8_strategy(keep, 2);
+  *to++ = make_winograd8_strategy(keep, 4);
 }
 
 }  // namespace
@@ -183,6 +185,7 @@ Status Int8Op::prepare(const Node& node, PrepareContext& context) {
   layer_.kit = &kernels::select(i8::kKits, context.isa);
   layer_.widen = kernels::select(kernels::codebook::kKits, context.isa).run;
   layer_.threads = context.threads.count();
+  QRT_TRY(bound_sums(&layer_, context));
   return choose(context);
 }
 

@@ -28,6 +28,8 @@ struct Int8Layer : LayerGeometry {
   size_t table_bytes = 0;    // of all rounded entries, with slack
   size_t floats = 0;         // of one book, where it must be widened or padded to be rounded
   uint32_t levels_used = 0;  // a set of bits
+  // No sum, with any input, is further from zero than this; below zero: not known. bound_sums().
+  int64_t most_sum = -1;
 
   kernels::IsaSet isa = 0;
   const kernels::Kernel<const kernels::int8::Kit>* kit = nullptr;
@@ -53,6 +55,9 @@ inline kernels::int8::Coded round_entries(const Int8Layer& layer, const EntryScr
   return round_entries(layer, reinterpret_cast<int8_t*>(context.scratch[at.table]),
                        reinterpret_cast<float*>(context.scratch[at.floats]));
 }
+
+// Finds most_sum where a strategy asks for it.
+Status bound_sums(Int8Layer*, const PrepareContext&);
 
 // Writes rows row0 ... of one group to dst[rows][stride] as [tap][channel]; pixels outside the
 // image are the input's zero.
@@ -86,6 +91,7 @@ Int8Strategy* make_decode8_strategy(Arena& keep, bool resident);
 Int8Strategy* make_depthwise8_strategy(Arena& keep, bool resident);
 Int8Strategy* make_dot8_strategy(Arena& keep);
 Int8Strategy* make_coded_dot_strategy(Arena& keep);
+Int8Strategy* make_winograd8_strategy(Arena& keep, size_t edge);  // of its tiles: 2 or 4
 Int8Strategy* make_tables_strategy(Arena& keep, const char* wanted);  // "tables", or a way's name
 
 // The name of the one of `all` whose runs were shortest, or null.

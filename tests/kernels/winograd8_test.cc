@@ -63,16 +63,7 @@ class Layer {
     a.table.level_stride = a.table.scope_stride * scopes();
     for (const bool bytes : {true, false}) {
       a.y8 = bytes ? y8.data() : nullptr, a.y32 = bytes ? nullptr : y32.data();
-      const size_t all = tiles_of(a, edge);
-      for (size_t t = 0; t < all; t += tiles)
-        for (size_t n = 0; n < c_.outputs; n += outputs) {
-          Args part = a;
-          part.tile_begin = t, part.tile_end = std::min(all, t + tiles);
-          part.output_begin = n, part.output_end = std::min(c_.outputs, n + outputs);
-          GuardedBuffer<uint8_t> scratch((way.scratch(part) + 63) / 64 * 64);
-          part.scratch = scratch.data();
-          way.run(part);
-        }
+      run_all(way, a, tiles_of(a, edge), tiles, outputs);
     }
     size_t wrong = 0;
     for (size_t i = 0; i < sums_.size(); ++i) {
@@ -89,6 +80,29 @@ class Layer {
   }
   size_t scopes() const {
     return c_.scope_rows == 0 ? 1 : (c_.outputs + c_.scope_rows - 1) / c_.scope_rows;
+  }
+
+  // Blocks of twice the tiles of a call, so that calls lie at both ends of one.
+  void run_all(const Way& way, const Args& all, size_t end, size_t tiles, size_t outputs) const {
+    for (size_t block = 0; block < end; block += 2 * tiles) {
+      Args a = all;
+      a.block_begin = block, a.block_end = std::min(end, block + 2 * tiles);
+      GuardedBuffer<uint8_t> input((way.input_bytes(a) + 63) / 64 * 64);
+      a.input = input.data();
+      each_call(way, a, tiles, outputs, way.transform);
+      each_call(way, a, tiles, outputs, way.run);
+    }
+  }
+  void each_call(const Way& way, Args a, size_t tiles, size_t outputs,
+                 void (*call)(const Args&)) const {
+    for (size_t t = a.block_begin; t < a.block_end; t += tiles)
+      for (size_t n = 0; n < c_.outputs; n += outputs) {
+        a.tile_begin = t, a.tile_end = std::min(a.block_end, t + tiles);
+        a.output_begin = n, a.output_end = std::min(c_.outputs, n + outputs);
+        GuardedBuffer<uint8_t> scratch((way.scratch_bytes(a) + 63) / 64 * 64);
+        a.scratch = scratch.data();
+        call(a);
+      }
   }
 
   Args args() const {

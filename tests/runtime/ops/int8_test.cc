@@ -19,10 +19,14 @@ constexpr IntegerFinish kFloats{true, true, true, true, {Activation::clamp, -20,
 void check(const IntegerLayer& l, std::initializer_list<uint32_t> counts) {
   for (const auto& row : kernels::int8::kKits) {
     if (!kernels::includes(kernels::detect_isa(), row.isa)) continue;
-    for (const char* strategy : {"dense8", "dot8", "decode8", "coded_dot", "depthwise8"}) {
+    for (const char* strategy : {"dense8", "dot8", "decode8", "coded_dot", "depthwise8",
+                                 "winograd8_2x2", "winograd8_4x4"}) {
+      const bool winograd = std::strstr(strategy, "winograd") != nullptr;
+      if (winograd && l.kind.dim == 0) continue;
       const bool depthwise = std::strcmp(strategy, "depthwise8") == 0;
       if (depthwise && (l.node.kind != OpKind::conv2d || l.conv.groups == 1)) continue;
-      if (!depthwise && (std::strstr(strategy, "cod") != nullptr) != (l.kind.dim != 0)) continue;
+      if (!depthwise && !winograd && (std::strstr(strategy, "cod") != nullptr) != (l.kind.dim != 0))
+        continue;
       for (const Mode mode : {Mode::compressed, Mode::dense})
         for (const uint32_t threads : counts) {
           if (mode == Mode::dense && threads != *counts.begin()) continue;
@@ -40,7 +44,8 @@ void check(const IntegerLayer& l, std::initializer_list<uint32_t> counts) {
           CHECK(run.repeatable);
           CHECK(run.leaked == 0);
           const bool panels = run.kernel.find("dot8") == std::string::npos &&
-                              run.kernel.find("coded_dot") == std::string::npos;
+                              run.kernel.find("coded_dot") == std::string::npos &&
+                              run.kernel.find("winograd8") == std::string::npos;
           CHECK((run.weight_bytes != 0) == (panels && mode == Mode::dense));
         }
     }
@@ -138,6 +143,51 @@ TEST_CASE("int8 linear: sizes that hurt") {
   IntegerWeights one = {};
   one.axis = ScaleAxis::layer;
   check_linear(5, 70, 40, one);
+}
+
+// The name of the kernel that computes a layer for which one is asked for by name.
+std::string kernel_for(const IntegerConv& c, const char* strategy, Mode mode = Mode::compressed) {
+  IntegerLayer l;
+  make_conv(c, &l);
+  OpRun run;
+  run.strategy = strategy, run.mode = mode;
+  HostTensor out = l.out;
+  REQUIRE(run(l.node, l.in, &out).ok());
+  CHECK(out.bytes == l.out.bytes);
+  return run.kernel;
+}
+
+TEST_CASE("int8 conv2d: Winograd on codes: paddings, odd maps, zeros, blocks, any threads") {
+  const std::initializer_list<uint32_t> threads = {1u, 2u, 3u, 8u};
+  IntegerFinish f = kAll;
+  for (const int zero : {0, 128, 255}) {
+    f.x.zero = zero;
+    check_conv({2, 11, 13, 24, 70, kSame, 1, codes(9, 256), f}, threads);
+  }
+  check_conv({1, 7, 7, 150, 130, kSame, 1, codes(18, 64), kAll}, threads);  // chunks of channels
+  check_conv({3, 5, 6, 20, 33, {3, 3, 1, 1, 1, 1, 2, 0, 1, 3}, 1, codes(27, 16), kFloats}, threads);
+  check_conv({1, 40, 41, 70, 16, kSame, 1, codes(9, 16), kAll}, {1u, 3u});  // blocks of tiles
+  IntegerWeights w = codes(9, 60);
+  w.scope_rows = 10, w.levels = 4, w.entry = DType::i8;
+  check_conv({1, 9, 6, 12, 45, kSame, 1, w, kAll}, threads);
+}
+
+TEST_CASE("int8 conv2d: Winograd on codes is offered where it can be") {
+  const IntegerWeights nine = codes(9, 256);
+  const auto winograd = [](const IntegerConv& c, const char* strategy) {
+    return kernel_for(c, strategy).find(strategy) != std::string::npos;
+  };
+  for (const char* s : {"winograd8_2x2", "winograd8_4x4"}) {
+    CHECK(winograd({1, 6, 6, 8, 16, kSame, 1, nine, kAll}, s));
+    CHECK_FALSE(winograd({1, 6, 6, 8, 16, {3, 3, 2, 2, 1, 1, 1, 1, 1, 1}, 1, nine, kAll}, s));
+    CHECK_FALSE(winograd({1, 6, 6, 8, 16, {3, 3, 1, 1, 2, 2, 1, 1, 1, 1}, 1, nine, kAll}, s));
+    CHECK_FALSE(winograd({1, 6, 6, 8, 16, kSame, 2, nine, kAll}, s));
+    CHECK_FALSE(winograd({1, 6, 6, 8, 16, kSame, 1, codes(4, 256), kAll}, s));
+    CHECK_FALSE(winograd({1, 6, 6, 8, 16, kSame, 1, codes(9, 16, InputOrder::kh_kw_cin), kAll}, s));
+    IntegerWeights books = codes(9, 16);
+    books.books = 2;
+    CHECK_FALSE(winograd({1, 6, 6, 8, 16, kSame, 1, books, kAll}, s));
+  }
 }
 
 IntegerWeights rounded(uint32_t dim, uint32_t count, uint32_t keep, uint32_t shift) {
