@@ -66,7 +66,7 @@ std::vector<Case> cases() {
       for (const Way way : {Way{"dense8", s.layer.rows() > 1}, Way{"dot8"}, Way{"depthwise8"}})
         add_ours(all, s, level, {Coding::Kind::exact, 0, 0}, way);
       for (const uint32_t count : {16u, 256u}) {
-        for (const char* strategy : {"decode8", "coded_dot"})
+        for (const char* strategy : {"decode8", "coded_dot", "winograd8_2x2", "winograd8_4x4"})
           add_ours(all, s, level, {Coding::Kind::exact, s.dim, count}, {strategy});
         for (const kernels::tables::Row& row : kernels::tables::kWays)
           if (level_of(row.isa) == level)
