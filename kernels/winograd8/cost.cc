@@ -1,7 +1,8 @@
 // Constants of kernels.inc: AMD EPYC (Zen 4), medians of the parts of F(4x4,3x3) timed alone. Whole
 // layers of 14 x 14 and more come within 15 % of the prediction, F(4x4,3x3), and take up to
 // 20 % less, F(2x2,3x3). NEON was not measured on hardware: instructions of the inner loops times
-// 0.5 ns. These and the reference's rank only.
+// 0.5 ns, a third more on aarch64: cores with a dot product issue SMLAL at half its rate, and there
+// int8 must stay ahead. These and the reference's rank only.
 #include "kernels/winograd8/winograd8.h"
 
 namespace qrt::kernels::winograd8 {
