@@ -144,7 +144,7 @@ QRT_API qrt_status qrt_session_open(const qrt_model*, const qrt_options*, qrt_se
                                     qrt_error*);
 QRT_API void qrt_session_close(qrt_session*); /* NULL is fine */
 /* What was put aside while the session opened, as a sentence: a tune file of another machine or a
- * damaged one. "" as a rule. */
+ * damaged one, which is written anew; or a file that is none, which is left alone. "" as a rule. */
 QRT_API const char* qrt_session_note(const qrt_session*);
 
 /* The session's own buffers: write inputs before a run, read outputs after it.

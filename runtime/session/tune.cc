@@ -1,5 +1,7 @@
 #include "runtime/session/tune.h"
 
+#include <sys/stat.h>
+
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
@@ -40,6 +42,16 @@ class Text {
   size_t room_, used_ = 0;
 };
 
+// What every tune file begins with, of whatever version; other files are somebody's data.
+constexpr char kMagic[] = "qrt-tune ";
+constexpr size_t kMagicBytes = sizeof kMagic - 1;
+
+// Nothing, or a regular file: a pipe would be waited for, and a device replaced.
+bool may_be_replaced(const char* path) {
+  struct stat info;
+  return stat(path, &info) != 0 || S_ISREG(info.st_mode);
+}
+
 // All of a file, with a 0 behind it; null where it cannot be had.
 char* read_file(const char* path, Arena& arena, size_t* bytes) {
   std::FILE* in = std::fopen(path, "rb");
@@ -54,9 +66,19 @@ char* read_file(const char* path, Arena& arena, size_t* bytes) {
 
 void Tuner::open(const char* path) {
   path_ = path;
+  foreign_ = !may_be_replaced(path);
+  if (foreign_) {
+    note_ = "the path of the tune file is no regular file and was left alone; name another";
+    return;
+  }
   size_t bytes = 0;
   char* text = read_file(path, arena_, &bytes);
   if (text == nullptr || bytes == 0) return;  // there is none yet
+  if (bytes < kMagicBytes || std::memcmp(text, kMagic, kMagicBytes) != 0) {
+    foreign_ = true;
+    note_ = "the file given is no tune file and was left alone; name another or remove it";
+    return;
+  }
   char head[kLine];
   write_head(head);
   const bool ours = bytes > 11 && std::memcmp(text, "qrt-tune 1 ", 11) == 0;
@@ -112,7 +134,7 @@ void Tuner::put(const TuneKey& key, const char* strategy) {
 }
 
 void Tuner::save() {
-  if (!changed_) return;
+  if (!changed_ || foreign_) return;
   const char* const kCannot = "the tune file cannot be written";
   char* room = static_cast<char*>(arena_.allocate(kMostBytes - 1, 1));
   char part[1024], line[kLine];

@@ -1,7 +1,8 @@
 // Which strategy of a layer was fastest here: measured while a session opens, and kept in a small
 // text file for the next. Only strategies that give the same bits are compared, so what the file
 // says can make a run slower, never different; one that is damaged, or of another machine or
-// version, is put aside with a note.
+// version, is put aside with a note and written anew. What is no tune file at all, a model given by
+// mistake or a device, is never written to.
 //
 //   qrt-tune 1 <library version> <CPU>
 //   <model checksum> <operator> <rows> <ISA set> <threads> <prefers speed> <strategy>
@@ -58,6 +59,7 @@ class Tuner {
   const char* note_ = "";
   Entry* entries_ = nullptr;
   bool changed_ = false;
+  bool foreign_ = false;  // the path holds something else, which stays
 };
 
 }  // namespace qrt

@@ -1,5 +1,6 @@
 // Measuring while a session opens: remembered, never trusted, and without a trace in the results.
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -106,13 +107,39 @@ TEST_CASE("tune: files that are damaged, foreign or out of reach are put aside w
   check(flipped, "damaged");
   check(good.substr(0, good.size() - 30), "damaged");
   check(good + "more\n", "damaged");
-  check("not a tune file", "damaged");
-  check(std::string(4096, '\0'), "damaged");
   check("qrt-tune 1 9.9.9 Another CPU\n" + good, "another machine");
   options.tune = "/nowhere/at/all";
   const Outcome got = run_with(model, options);
   CHECK(got.logits == plain.logits);
   CHECK(got.note.find("cannot be written") != std::string::npos);
+  std::remove(path.c_str());
+}
+
+TEST_CASE("tune: what is no tune file is never written to") {
+  const std::vector<uint8_t> file = testing::integer_model().b.finish();
+  testing::Error error;
+  const testing::ModelHandle model = testing::open_model(file, error);
+  const std::string path = fresh("tune_foreign.txt");
+  testing::Options options;
+  const Outcome plain = run_with(model, options);
+  options.tune = path.c_str();
+  const std::string bytes(file.begin(), file.end());
+  for (const std::string& text :
+       {bytes, std::string("not a tune file"), std::string("qrt"), std::string(4096, '\0')}) {
+    write(path, text);
+    const Outcome got = run_with(model, options);
+    CHECK(got.logits == plain.logits);
+    CHECK(got.note.find("no tune file") != std::string::npos);
+    CHECK(content(path) == text);
+  }
+  std::remove(path.c_str());
+  REQUIRE(mkfifo(path.c_str(), 0600) == 0);  // nobody writes to it
+  const Outcome got = run_with(model, options);
+  CHECK(got.logits == plain.logits);
+  CHECK(got.note.find("no regular file") != std::string::npos);
+  struct stat info;
+  REQUIRE(stat(path.c_str(), &info) == 0);
+  CHECK(S_ISFIFO(info.st_mode));
   std::remove(path.c_str());
 }
 
