@@ -86,9 +86,9 @@ typedef struct qrt_options {
   const char* isa;      /* cap for our kernels: "scalar", "avx2", "avx512", "avx512vnni", "neon",
                            "neondot", "i8mm"; NULL: QRT_ISA of the environment, else what the CPU has */
   const char* strategy; /* forces one where a layer allows it: "lookup", "decode", "dot" or
-                           "winograd" for codebooks of f32, "decode8", "dense8", "depthwise8", "dot8",
-                           "coded_dot", "tables", "winograd8_2x2" or "winograd8_4x4" for layers of
-                           integers; NULL: by cost */
+                           "winograd" for codebooks of f32, "decode8", "dense8", "depthwise8",
+                           "dot8", "coded_dot", "tables", "winograd8_2x2" or "winograd8_4x4" for
+                           layers of integers; NULL: by cost */
   uint64_t max_bytes;   /* refuse before allocating more than this; 0: what the machine has free,
                            or no limit where alloc is set */
   void* (*alloc)(void* user, size_t bytes, size_t align); /* NULL: the C library's */

@@ -17,7 +17,7 @@ using Bytes = Span<const uint8_t>;
 enum class Encoding : uint8_t { dense = 0, codebook = 1, table = 2, affine = 3, bit_planes = 4 };
 const char* name_of(Encoding);
 enum class Numerics : uint8_t { f32 = 0, exact = 1, rounded = 2 };  // ../schema/README.md
-inline constexpr uint32_t kMaxLevels = 16;  // of a codebook
+inline constexpr uint32_t kMaxLevels = 16;                          // of a codebook
 enum class InputOrder : uint8_t { linear = 0, cin_kh_kw = 1, kh_kw_cin = 2 };
 enum class ScaleAxis : uint8_t { layer = 0, output = 1, group = 2 };
 

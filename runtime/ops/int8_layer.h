@@ -91,7 +91,7 @@ Int8Strategy* make_decode8_strategy(Arena& keep, bool resident);
 Int8Strategy* make_depthwise8_strategy(Arena& keep, bool resident);
 Int8Strategy* make_dot8_strategy(Arena& keep);
 Int8Strategy* make_coded_dot_strategy(Arena& keep);
-Int8Strategy* make_winograd8_strategy(Arena& keep, size_t edge);  // of its tiles: 2 or 4
+Int8Strategy* make_winograd8_strategy(Arena& keep, size_t edge);      // of its tiles: 2 or 4
 Int8Strategy* make_tables_strategy(Arena& keep, const char* wanted);  // "tables", or a way's name
 
 // The name of the one of `all` whose runs were shortest, or null.
