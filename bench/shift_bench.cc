@@ -153,7 +153,9 @@ void race(const LayerShape& s, const sh::Plan& plan, const Options& o) {
   std::vector<LayerPtr> peers;
   for (const OnednnChoice& c : onednn_choices(s)) {
     if (!c.is_integer) continue;
-    peers.push_back(make_onednn(s, c.name));
+    LayerPtr peer = make_onednn(s, c.name);
+    if (peer == nullptr) continue;
+    peers.push_back(std::move(peer));
     names.push_back(c.name);
   }
   std::vector<Contestant> all;
@@ -178,7 +180,7 @@ void race(const LayerShape& s, const sh::Plan& plan, const Options& o) {
   }
   for (const Runner& r : runners) all.push_back({[&r] { r.run(); }, 1, {}});
   for (const Dense& d : dense) all.push_back({[&d] { d.run(); }, 1, {}});
-  for (Contestant& c : all) calibrate_calls(c, 2000);
+  for (Contestant& c : all) calibrate_calls(c, 500);
   run_rounds(all, o.rounds);
   size_t best = 0;
   for (size_t i = 1; i < peers.size(); ++i)
@@ -186,8 +188,10 @@ void race(const LayerShape& s, const sh::Plan& plan, const Options& o) {
   for (size_t i = 0; i < all.size(); ++i) {
     if (i < peers.size() && i != best) continue;
     const double us = median(all[i].us);
-    std::printf("| %s | %s | %.1f | %.0f | %.2f |\n", s.name, names[i].c_str(), us,
-                all_ops(problem) / us / 1000, speed_ratio(all[best], all[i]));
+    const double fastest = qrt::bench::best(all[i].us);
+    std::printf("| %s | %s | %.1f | %.1f | %.0f | %.2f | %.2f |\n", s.name, names[i].c_str(), us,
+                fastest, all_ops(problem) / fastest / 1000, speed_ratio(all[best], all[i]),
+                qrt::bench::best(all[best].us) / fastest);
   }
   std::fflush(stdout);
 }
@@ -230,8 +234,10 @@ int run(int argc, char** argv) {
   }
   if (at + 3 < argc) return count(argv[at + 1], argv[at + 2], argv[at + 3], plan);
   omp_set_num_threads(1);
-  std::printf("| M,K,N | ESB (%u,%u) | us | GOP/s | x int8 |\n|---|---|--:|--:|--:|\n", o.bits,
-              o.fraction);
+  std::printf(
+      "| M,K,N | ESB (%u,%u) | us | best us | GOP/s | x int8 | of bests "
+      "|\n|---|---|--:|--:|--:|--:|--:|\n",
+      o.bits, o.fraction);
   for (const LayerShape& s : kShapes)
     if (std::regex_search(s.name, std::regex(o.filter))) race(s, plan, o);
   return 0;

@@ -7,7 +7,8 @@
 //   shuffle(v, at)           bytes of each lane by at < 16
 //   up(words, by)            16-bit lanes to the left, by as counts() made it of kBytes / 2 counts
 //   down(words, n)           logically to the right, n the same for all
-//   nibbles(p)               kBytes codes of 4 bits
+//   nibbles(p)               kBytes codes of 4 bits, in order
+//   low_nibbles(v) high_nibbles(v)   of every byte
 //   lookup<n>(table, codes)  n tables of 16, each repeated kBytes long
 //
 // 16 codes of b bits are 2 b bytes and start on a byte: a lane. Its word i gets, by one shuffle
@@ -56,7 +57,6 @@ constexpr size_t tables_of(uint32_t bits) {
 
 // Loops exist per *width*: codes of 4 bits are halves of bytes, 8 bits are bytes, all others are
 // spread. kWidth 1 stands for 1 to 3 bits, which need one table as 4 do.
-
 template <class V, uint32_t kWidth>
 inline typename V::Vec codes_at(const Spread<V>& s, const uint8_t* p) {
   if constexpr (kWidth == 4) return V::nibbles(p);
@@ -85,12 +85,11 @@ constexpr size_t touched_bytes(uint32_t bits) {
   return (V::kBytes - 16) * bits / 8 + 16;
 }
 
-// The codes of a vector where they lie, or, at the end of the codes, a copy with zeros behind.
-template <class V>
-inline const uint8_t* readable(const uint8_t* p, const uint8_t* end, uint32_t bits, uint8_t* copy) {
-  const ptrdiff_t there = end - p, needed = static_cast<ptrdiff_t>(touched_bytes<V>(bits));
-  if (there >= needed) return p;
-  std::memset(copy, 0, static_cast<size_t>(needed));
+// `needed` bytes of codes where they lie, or, at the end of the codes, a copy with zeros behind.
+inline const uint8_t* readable(const uint8_t* p, const uint8_t* end, size_t needed, uint8_t* copy) {
+  const ptrdiff_t there = end - p;
+  if (there >= static_cast<ptrdiff_t>(needed)) return p;
+  std::memset(copy, 0, needed);
   if (there > 0) std::memcpy(copy, p, static_cast<size_t>(there));
   return copy;
 }
@@ -104,7 +103,7 @@ __attribute__((noinline)) void decode_row(const Args& a, size_t output, const Ta
   const uint8_t* p = a.codes + (a.first_output + output) * a.row_bytes;
   uint8_t copy[touched_bytes<V>(kMaxBits)];
   for (size_t k = 0; k < a.inputs; k += V::kBytes, p += step) {
-    const uint8_t* from = readable<V>(p, a.codes_end, bits, copy);
+    const uint8_t* from = readable(p, a.codes_end, touched_bytes<V>(bits), copy);
     const typename V::Vec codes = codes_at<V, kWidth>(spread, from);
     V::store(low + k, V::template lookup<tables_of(kWidth)>(tables.low, codes));
     if (high) V::store(high + k, V::template lookup<tables_of(kWidth)>(tables.high, codes));

@@ -6,8 +6,9 @@
 //   Sum zero_sum()   mac(s, x, w): s + products of kBytes bytes of x (u8, at x) and w (s8)
 //   total(s)         their sum
 //
-// x is copied with kOffset behind it, which counts as 0, up to whole vectors. What x_zero and
-// kOffset make of the weights' sum is one more mac, with ones for x.
+// A vector of halves of bytes is two of codes, the even ones and the odd ones; x is sorted
+// likewise. x is copied with kOffset behind it, which counts as 0, up to whole vectors. What x_zero
+// and kOffset make of the weights' sum is one more mac, with ones for x.
 #ifndef QRT_KERNELS_SHIFT_GENERIC_DOT_H_
 #define QRT_KERNELS_SHIFT_GENERIC_DOT_H_
 
@@ -28,6 +29,7 @@ template <class V, uint32_t kWidth, bool kSums, bool kPlanes>
 struct DotLoop {
   using Sum = typename V::Sum;
   static constexpr size_t kPlaneCount = kPlanes ? 2 : 1, kKinds = kSums ? 2 : 1;
+  static constexpr size_t kVectors = kWidth == 4 ? 2 : 1, kSpan = kVectors * V::kBytes;
   static constexpr size_t kAll = kDotOutputs * kPlaneCount * kKinds;
 #define QRT_EACH_OUTPUT _Pragma("GCC unroll 4") for (size_t i = 0; i < kDotOutputs; ++i)
 #define QRT_EACH_SUM                                               \
@@ -43,19 +45,28 @@ struct DotLoop {
     const uint8_t *p0 = p[0], *p1 = p[1], *p2 = p[2], *p3 = p[3], *x = in.x, *ones = in.ones;
     Sum sum[kDotOutputs][kPlaneCount][kKinds];
     QRT_EACH_SUM sum[i][j][s] = V::zero_sum();
-    for (const size_t stride = V::kBytes * bits / 8; steps != 0; --steps) {
+    for (const size_t stride = kSpan * bits / 8; steps != 0; --steps) {
       const uint8_t* const at[kDotOutputs] = {p0, p1, p2, p3};
       QRT_EACH_OUTPUT {
-        const typename V::Vec codes = codes_at<V, kWidth>(spread, at[i]);
-        _Pragma("GCC unroll 2") for (size_t j = 0; j < kPlaneCount; ++j) {
-          const int8_t* table = j == 0 ? tables.low : tables.high;
-          const typename V::Vec w = V::template lookup<tables_of(kWidth)>(table, codes);
-          sum[i][j][0] = V::mac(sum[i][j][0], x, w);
-          if (kSums) sum[i][j][kKinds - 1] = V::mac(sum[i][j][kKinds - 1], ones, w);
+        typename V::Vec codes[kVectors];
+        if constexpr (kWidth == 4) {
+          const typename V::Vec both = V::load(at[i]);
+          codes[0] = V::low_nibbles(both), codes[1] = V::high_nibbles(both);
+        } else {
+          codes[0] = codes_at<V, kWidth>(spread, at[i]);
+        }
+        _Pragma("GCC unroll 2") for (size_t v = 0; v < kVectors; ++v) {
+          _Pragma("GCC unroll 2") for (size_t j = 0; j < kPlaneCount; ++j) {
+            const int8_t* table = j == 0 ? tables.low : tables.high;
+            const typename V::Vec w = V::template lookup<tables_of(kWidth)>(table, codes[v]);
+            Sum* const s = sum[i][j];
+            s[0] = V::mac(s[0], x + v * V::kBytes, w);
+            if (kSums) s[kKinds - 1] = V::mac(s[kKinds - 1], ones + v * V::kBytes, w);
+          }
         }
       }
       p0 += stride, p1 += stride, p2 += stride, p3 += stride;
-      x += V::kBytes, ones += V::kBytes;
+      x += kSpan, ones += kSpan;
     }
     // Sums rest in a buffer first: see int8/generic.h.
     Sum rest[kAll];
@@ -70,13 +81,13 @@ struct DotLoop {
   static void four(const Args& a, const Staged<V>& in, const Tables<V>& tables, size_t output,
                    size_t live, int32_t* sums) {
     const uint32_t bits = a.plan->bits;
-    const size_t stride = V::kBytes * bits / 8, steps = up_to(a.inputs, V::kBytes) / V::kBytes;
+    const size_t stride = kSpan * bits / 8, steps = up_to(a.inputs, kSpan) / kSpan;
     const uint8_t* p[kDotOutputs];
     for (size_t i = 0; i < kDotOutputs; ++i)
       p[i] = a.codes + (a.first_output + output + (i < live ? i : 0)) * a.row_bytes;
     // The last row may end the codes: vectors that are all there first, then copies.
     const size_t there = static_cast<size_t>(a.codes_end - p[live - 1]);
-    const size_t touched = touched_bytes<V>(bits);
+    const size_t touched = kWidth == 4 ? V::kBytes : touched_bytes<V>(bits);
     const size_t safe = there < touched ? 0 : least(steps, (there - touched) / stride + 1);
     uint32_t totals[kAll] = {};
     dots(in, tables, bits, p, safe, totals);
@@ -84,8 +95,8 @@ struct DotLoop {
       uint8_t copies[kDotOutputs][touched_bytes<V>(kMaxBits)];
       const uint8_t* at[kDotOutputs];
       for (size_t i = 0; i < kDotOutputs; ++i)
-        at[i] = readable<V>(p[i] + step * stride, a.codes_end, bits, copies[i]);
-      dots({in.x + step * V::kBytes, in.ones + step * V::kBytes}, tables, bits, at, 1, totals);
+        at[i] = readable(p[i] + step * stride, a.codes_end, touched, copies[i]);
+      dots({in.x + step * kSpan, in.ones + step * kSpan}, tables, bits, at, 1, totals);
     }
     for (size_t i = 0; i < kDotOutputs; ++i) {
       uint32_t total = 0;
@@ -105,7 +116,7 @@ struct Dot {
     size_t x, ones, tables, end;
   };
   static Layout layout(const Shape& s) {
-    const size_t bytes = up_to(s.inputs, V::kBytes);
+    const size_t bytes = up_to(s.inputs, 2 * V::kBytes);
     Carve c;
     Layout l;
     l.x = c.take(bytes), l.ones = c.take(bytes), l.tables = c.take(sizeof(Tables<V>));
@@ -143,6 +154,13 @@ struct Dot {
     }
   }
 
+  // Where input k is multiplied.
+  static size_t place_of(const Args& a, size_t k) {
+    if (a.plan->bits != 4) return k;
+    const size_t in_span = k % (2 * V::kBytes);
+    return k - in_span + in_span % 2 * V::kBytes + in_span / 2;
+  }
+
   static void run(const Args& a) {
     if (a.outputs == 0 || a.rows == 0) return;
     Four* const four = loop_of(a);
@@ -150,12 +168,13 @@ struct Dot {
     uint8_t* base = static_cast<uint8_t*>(a.scratch);
     Tables<V>* tables = reinterpret_cast<Tables<V>*>(base + at.tables);
     *tables = Tables<V>(*a.plan);
-    const size_t bytes = up_to(a.inputs, V::kBytes);
+    const size_t bytes = up_to(a.inputs, 2 * V::kBytes);
     std::memset(base + at.ones, V::kOffset, bytes);
-    std::memset(base + at.ones, V::kOffset + 1, a.inputs);
     std::memset(base + at.x, V::kOffset, bytes);
+    for (size_t k = 0; k < a.inputs; ++k) base[at.ones + place_of(a, k)] = V::kOffset + 1;
     for (size_t r = 0; r < a.rows; ++r) {
-      std::memcpy(base + at.x, a.x + r * a.x_stride, a.inputs);
+      const uint8_t* x = a.x + r * a.x_stride;
+      for (size_t k = 0; k < a.inputs; ++k) base[at.x + place_of(a, k)] = x[k];
       for (size_t n = 0; n < a.outputs; n += kFinish) {
         const size_t outputs = least(kFinish, a.outputs - n);
         int32_t sums[kFinish];

@@ -153,11 +153,31 @@ inline void add_lines(const uint8_t* lines, const uint16_t* plus, const uint16_t
   }
 }
 
-// One output, one chunk, one line of rows: total += what the chunk is worth.
+// total += v * acc, v being what the list is worth: its terms one after the other.
+template <class T, size_t kBytes>
+inline void add_worth(const Lists& l, size_t list, const typename T::Vec (&acc)[kLine / kBytes],
+                      typename T::Int (&total)[kLine / kBytes * T::kInts]) {
+  constexpr size_t kInts = kLine / kBytes * T::kInts;
+  typename T::Int wide[kInts];
+  _Pragma("GCC unroll 8") for (size_t i = 0; i < kLine / kBytes; ++i)
+      T::widen(acc[i], wide + i * T::kInts);
+  _Pragma("GCC unroll 1") for (size_t t = 0; t < l.worth_terms[list]; ++t) {
+    const int by = l.shift[list][t];
+    if (l.negative[list][t]) {
+      _Pragma("GCC unroll 16") for (size_t i = 0; i < kInts; ++i) total[i] -= wide[i] << by;
+    } else {
+      _Pragma("GCC unroll 16") for (size_t i = 0; i < kInts; ++i) total[i] += wide[i] << by;
+    }
+  }
+}
+
+// One output, one chunk, one line of rows: totals += what the chunk is worth.
 template <class T, size_t kBytes>
 __attribute__((noinline)) void add_chunk(const Lists& l, const Sorted& s, const uint8_t* lines,
-                                         typename T::Int* total) {
-  constexpr size_t kVectors = kLine / kBytes;
+                                         typename T::Int* totals) {
+  constexpr size_t kInts = kLine / kBytes * T::kInts;
+  typename T::Int total[kInts];
+  _Pragma("GCC unroll 16") for (size_t i = 0; i < kInts; ++i) total[i] = totals[i];
   const uint16_t* plus = s.offsets;
   for (size_t list = 0; list < l.count; ++list) {
     const uint16_t* plus_end = s.offsets + s.ends[2 * list];
@@ -165,23 +185,14 @@ __attribute__((noinline)) void add_chunk(const Lists& l, const Sorted& s, const 
     while (plus != plus_end || minus != minus_end) {
       const size_t more = least(T::kMost, static_cast<size_t>(plus_end - plus));
       const size_t fewer = least(T::kMost - more, static_cast<size_t>(minus_end - minus));
-      typename T::Vec acc[kVectors] = {};
+      typename T::Vec acc[kLine / kBytes] = {};
       add_lines<T, kBytes>(lines, plus, plus + more, minus, minus + fewer, acc);
       plus += more, minus += fewer;
-      _Pragma("GCC unroll 8") for (size_t i = 0; i < kVectors; ++i) {
-        typename T::Int wide[T::kInts];
-        T::widen(acc[i], wide);
-        for (size_t t = 0; t < l.worth_terms[list]; ++t) {
-          const int by = l.shift[list][t];
-          _Pragma("GCC unroll 2") for (size_t j = 0; j < T::kInts; ++j) {
-            typename T::Int& sum = total[i * T::kInts + j];
-            sum = l.negative[list][t] ? sum - (wide[j] << by) : sum + (wide[j] << by);
-          }
-        }
-      }
+      add_worth<T, kBytes>(l, list, acc, total);
     }
     plus = minus_end;
   }
+  _Pragma("GCC unroll 16") for (size_t i = 0; i < kInts; ++i) totals[i] = total[i];
 }
 
 template <class T, size_t kBytes>
@@ -231,14 +242,14 @@ struct Grouped {
         codes_of(a, n0 + n, s.first, s.count, codes);
         sort_codes(lists, codes, s.count, sorted + n);
       }
-      for (size_t tile = 0; tile < tiles; ++tile) {
-        const uint8_t* lines = base + at.x + (tile * a.inputs + s.first) * kLine;
-        const Totals t = totals(tile);
-        for (size_t n = 0; n < outputs; ++n)
-          add_chunk<T, kBytes>(lists, sorted[n], lines,
-                               reinterpret_cast<typename T::Int*>(t.sums + n * T::kRows));
-        if (s.ends_group) end_group(a, s.group, n0, outputs, T::kRows, t);
-      }
+      // An output's lists are walked for all tiles in turn: branches repeat and are foreseen.
+      for (size_t n = 0; n < outputs; ++n)
+        for (size_t tile = 0; tile < tiles; ++tile)
+          add_chunk<T, kBytes>(
+              lists, sorted[n], base + at.x + (tile * a.inputs + s.first) * kLine,
+              reinterpret_cast<typename T::Int*>(totals(tile).sums + n * T::kRows));
+      for (size_t tile = 0; s.ends_group && tile < tiles; ++tile)
+        end_group(a, s.group, n0, outputs, T::kRows, totals(tile));
     });
     for (size_t tile = 0; tile < tiles; ++tile) {
       const size_t row0 = tile * T::kRows;
