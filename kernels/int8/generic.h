@@ -75,14 +75,37 @@ void panel_columns(const PanelArgs& a, size_t column, uint8_t* to) {
   }
 }
 
+// Four times 1, as set_x takes it.
+template <class V>
+inline typename V::X ones() {
+  const uint32_t four = 0x01010101u * (1 + V::kOffset);
+  uint8_t bytes[kStep];
+  std::memcpy(bytes, &four, kStep);
+  return V::set_x(bytes);
+}
+
+// Sums of the columns of a whole panel: products with activations of 1.
+template <class V>
+void panel_sums(size_t inputs, int32_t* head) {
+  constexpr size_t L = V::kLanes;
+  const typename V::X x = ones<V>();
+  typename V::Sum lo = V::zero(), hi = V::zero();
+  const uint8_t* w = reinterpret_cast<const uint8_t*>(head + kMaxTileN);
+  for (size_t k = 0; k < inputs; k += kStep, w += step_bytes<V>()) {
+    lo = V::mac(lo, x, V::load_w(w));
+    hi = V::mac(hi, x, V::load_w(w + V::kWBytes));
+  }
+  V::store_i(head, V::total(lo));
+  V::store_i(head + L, V::total(hi));
+}
+
 template <class V>
 void panel(const PanelArgs& a) {
   int32_t* head = static_cast<int32_t*>(a.panel);
-  for (size_t n = 0; n < V::kTileN; ++n) head[n] = 0;
-  sums<V>({a.weights, a.stride, a.outputs, a.inputs, head});
   uint8_t* body = reinterpret_cast<uint8_t*>(head + kMaxTileN);
   for (size_t j = 0; j < V::kTileN / V::kLanes; ++j)
     panel_columns<V>(a, j * V::kLanes, body + j * V::kWBytes);
+  panel_sums<V>(a.inputs, head);
 }
 
 // ---- the register tile ----------------------------------------------------------

@@ -1,11 +1,20 @@
 // The shift family for NEON, aarch64 and armv7: sshl shifts every lane by its own count.
 #include <arm_neon.h>
 
+#include "kernels/shift/generic_decode.h"
+#include "kernels/shift/generic_dot.h"
 #include "kernels/shift/generic_grouped.h"
 #include "kernels/shift/generic_shift.h"
 
 namespace qrt::kernels::shift {
 namespace {
+
+#include "kernels/shift/neon_bytes.inc"
+
+struct Kit {
+  static constexpr size_t kTileN = 8;
+  static const int8::Kit& kit() { return int8::int8_neon; }
+};
 
 struct Neon {
   static constexpr size_t kBytes = 16;
@@ -22,6 +31,8 @@ struct Neon {
 
 }  // namespace
 
+const Way decode_neon = {Kit::kTileN, Decode<Bytes, Kit>::scratch, Decode<Bytes, Kit>::run};
+const Way dot_neon = {kDotOutputs, Dot<Bytes>::scratch, Dot<Bytes>::run};
 const Way shift_neon = {16, shift_scratch<Neon>, shifted<Neon>};
 const Way grouped_neon = {kOutputs, grouped_scratch<Neon::kBytes>, grouped<Neon::kBytes>};
 
