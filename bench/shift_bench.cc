@@ -3,7 +3,9 @@
 // oneDNN's instruction sets are capped by ONEDNN_MAX_CPU_ISA.
 //   shift_bench [--table BITS,FRACTION] [--ways REGEX] [--filter REGEX] [--rounds N]
 //   shift_bench --count WAY M,K,N TIMES       only runs, for counting instructions
+#if QRT_HAVE_ONEDNN
 #include <omp.h>
+#endif
 
 #include <algorithm>
 #include <cstdio>
@@ -233,7 +235,9 @@ int run(int argc, char** argv) {
     return 2;
   }
   if (at + 3 < argc) return count(argv[at + 1], argv[at + 2], argv[at + 3], plan);
+#if QRT_HAVE_ONEDNN
   omp_set_num_threads(1);
+#endif
   std::printf(
       "| M,K,N | ESB (%u,%u) | us | best us | GOP/s | x int8 | of bests "
       "|\n|---|---|--:|--:|--:|--:|--:|\n",
