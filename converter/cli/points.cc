@@ -6,6 +6,7 @@
 #include "converter/cli/data.h"
 #include "converter/cli/engine.h"
 #include "converter/quant/product.h"
+#include "converter/quant/rows.h"
 #include "runtime/tools/io/error.h"
 #include "runtime/tools/io/preprocess.h"
 
@@ -45,12 +46,12 @@ TestData load_test(const ConvertOptions& o, const ir::Graph& g,
 }
 
 Accuracy graph_accuracy(const ir::Graph& g, const TestData& data) {
-  constexpr int64_t kAtOnce = 8;
+  const int64_t at_once = quant::samples_at_once(g);
   const auto rows = static_cast<int64_t>(data.truth.size());
   std::vector<float> scores;
-  for (int64_t row = 0; row < rows; row += kAtOnce) {
+  for (int64_t row = 0; row < rows; row += at_once) {
     const auto out =
-        eval::evaluate(g, some_rows(g, data.inputs, row, std::min(kAtOnce, rows - row)));
+        eval::evaluate(g, some_rows(g, data.inputs, row, std::min(at_once, rows - row)));
     if (!out.ok()) throw ToolError(out.error().id, out.error().message);
     scores.insert(scores.end(), (*out)[0].data.begin(), (*out)[0].data.end());
   }

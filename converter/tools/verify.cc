@@ -16,6 +16,7 @@
 #include "converter/cli/points.h"
 #include "converter/cli/progress.h"
 #include "converter/eval/algebra.h"
+#include "converter/quant/rows.h"
 #include "converter/tools/verify_layers.h"
 #include "converter/tools/verify_report.h"
 #include "runtime/tools/io/arguments.h"
@@ -122,7 +123,7 @@ class Verification {
                    "; give the model that the file was converted from"));
     r.rows = std::min(rows_, o_.layer_rows);
     // Eight rows tell channels apart, and their activations fit in memory.
-    comparison.find_orders(cli::some_rows(graph(), inputs_, 0, std::min<int64_t>(rows_, 8)));
+    comparison.find_orders(cli::some_rows(graph(), inputs_, 0, std::min(rows_, at_once())));
     std::vector<float> scores = compare_layers(comparison, got, r);
     probe(comparison, r);
     r.layers = comparison.layers();
@@ -146,6 +147,7 @@ class Verification {
 
  private:
   const ir::Graph& graph() const { return source_.graph; }
+  int64_t at_once() const { return quant::samples_at_once(graph()); }
 
   std::vector<int64_t> load_truth(size_t classes) {
     if (o_.truth.empty()) return {};
@@ -178,6 +180,7 @@ class Verification {
 
   void probe(verify::Comparison& comparison, verify::Report& r) {
     r.probe_rows = std::min(r.rows, o_.probe_rows);
+    if (at_once() == 1) r.probe_rows = std::min<int64_t>(r.probe_rows, 1);
     if (r.probe_rows == 0) return;
     line_.clear();
     comparison.add_probe(cli::some_rows(graph(), inputs_, 0, r.probe_rows),
@@ -185,10 +188,9 @@ class Verification {
   }
 
   void score_the_rest(std::vector<float>& scores) {
-    constexpr int64_t kAtOnce = 8;
-    for (int64_t row = std::min(rows_, o_.layer_rows); row < rows_; row += kAtOnce) {
+    for (int64_t row = std::min(rows_, o_.layer_rows); row < rows_; row += at_once()) {
       tell(static_cast<double>(row) / static_cast<double>(rows_), "classes");
-      const auto part = cli::some_rows(graph(), inputs_, row, std::min(kAtOnce, rows_ - row));
+      const auto part = cli::some_rows(graph(), inputs_, row, std::min(at_once(), rows_ - row));
       const auto out = evaluated(graph(), part);
       scores.insert(scores.end(), out[0].data.begin(), out[0].data.end());
     }
