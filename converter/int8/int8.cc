@@ -17,6 +17,12 @@ namespace {
 // More samples narrow ranges and fits no further, and all their activations are held at once.
 constexpr int64_t kMostFitSamples = 64;
 
+// Squares of what is larger, summed over positions, leave f32; all covariances would say nothing.
+constexpr float kMostMagnitude = 1e15f;
+
+// Below, outputs are another network's as often as not.
+constexpr double kPoorDecibels = 15;
+
 size_t at(int64_t i) {
   return static_cast<size_t>(i);
 }
@@ -69,6 +75,14 @@ Result<std::vector<Histogram>> observe(const ir::Graph& g, const Placement& p,
                 producer < 0 ? "input " + g.values[at(broken)].name : g.nodes[at(producer)].name,
                 ": values are not finite on the calibration data; check the data's preprocessing "
                 "and the weights");
+  }
+  for (size_t v = 0; v < seen.size(); ++v) {
+    const float most = std::max(-seen[v].least(), seen[v].most());
+    if (most > kMostMagnitude)
+      return fail(764, "activation ", g.values[v].name, " reaches ", most,
+                  " on the calibration data; at most ", kMostMagnitude,
+                  " can be bytes: check the data's preprocessing and the weights, or keep the "
+                  "layers around it in f32 by rules of --layers");
   }
   return seen;
 }
@@ -185,6 +199,13 @@ Result<Report> quantize(ir::Graph& g, const Options& o, const quant::Calibration
   auto fitted = fit_contracts(fit_with, o.fit, bytes);
   if (!fitted.ok()) return fitted.error();
   report.fit = std::move(*fitted);
+  for (size_t i = 0; i < report.fit.output_snr_db.size(); ++i)
+    if (const double db = report.fit.output_snr_db[i]; db < kPoorDecibels)
+      report.warnings.push_back(cat("int8 against f32 at output ", g.values[at(g.outputs[i])].name,
+                                    " is ", std::round(db * 10) / 10,
+                                    " dB on the calibration data, less than ", kPoorDecibels,
+                                    ": measure accuracy before use, with --test and --truth; rules "
+                                    "of --layers keep the layers that lose most in f32"));
   ir::remove_dead(bytes);
   g = std::move(bytes);
   return report;

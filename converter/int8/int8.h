@@ -29,7 +29,8 @@ struct Report {
 };
 
 // The graph must have run through passes::layout_passes(). Errors: 560 as eval::evaluate(),
-// QRT-E0760 there is no data, QRT-E0761 no layer can sum integers, 762 and 763 of fit.
+// QRT-E0760 there is no data, QRT-E0761 no layer can sum integers, 762 and 763 of fit,
+// QRT-E0764 an activation is too large.
 Result<Report> quantize(ir::Graph&, const Options&, const quant::CalibrationData&);
 
 }  // namespace qrt::int8

@@ -249,6 +249,9 @@ TEST_CASE("int8: bad calibration data is refused, poor data is told about") {
   auto bad = images(3);
   bad[0].data[1000] = NAN;
   CHECK(code(bad) == 762);
+  bad = images(3);
+  bad[0].data[1000] = -1e20f;  // its square is no float
+  CHECK(code(bad) == 764);
   ir::Graph g = source;
   REQUIRE(passes::run_pipeline(g, passes::layout_passes()).ok());
   auto flat = images(3);
@@ -257,6 +260,25 @@ TEST_CASE("int8: bad calibration data is refused, poor data is told about") {
   REQUIRE(report.ok());
   REQUIRE(!report->warnings.empty());
   CHECK(report->warnings[0].find("throughout the calibration data") != std::string::npos);
+}
+
+TEST_CASE("int8: an output that is mostly noise is told about") {
+  // The small input that the output is made of has no bytes left beside the large one.
+  auto g = ir::parse(
+      "graph apart\ninput %x: f32[N,2]\nconst %w: f32[1,2] = {1, 0}\n"
+      "node both = linear(%x, %w) -> %y\noutput %y\n");
+  REQUIRE(g.ok());
+  eval::Tensor x;
+  x.shape = {64, 2};
+  for (int i = 0; i < 64; ++i) {
+    x.data.push_back(static_cast<float>(i % 8) / 8);
+    x.data.push_back(static_cast<float>(i) * 1000);
+  }
+  auto report = int8::quantize(*g, {}, {{x}, {}});
+  REQUIRE(report.ok());
+  CHECK(report->fit.output_snr_db[0] < 15);
+  REQUIRE(report->warnings.size() == 1);
+  CHECK(report->warnings[0].find("measure accuracy before use") != std::string::npos);
 }
 
 TEST_CASE("int8: sums that could leave 32 bits are refused by the layer's name") {
@@ -319,6 +341,30 @@ TEST_CASE("int8: the command line") {
       CHECK(scores == first);
     }
   }
+}
+
+TEST_CASE("int8: accuracy of a network of fixed batch is measured one sample at a time") {
+  const std::string npy = scratch("int8_fixed.npy"), out = scratch("int8_fixed.qrt");
+  const auto data = images(12);
+  io::NpyWriter file(npy, io::NpyType::f32, data[0].shape);
+  file.write(data[0].data.data(), data[0].data.size());
+  file.commit();
+  network(false);  // writes the model
+  const std::string model = scratch("int8.onnx"), truth = scratch("int8_truth.txt");
+  std::ofstream(truth) << "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n0\n1\n";
+  const std::string shape = "x=1,3,16,16";
+  const CommandResult converted =
+      run_command({command("qrt-convert"), model, "-o", out, "--shape", shape, "--activations",
+                   "int8", "--calibrate", npy, "--test", npy, "--truth", truth});
+  CAPTURE(converted.err);
+  CHECK(converted.code == 0);
+  CHECK(converted.out.find("top-1") != std::string::npos);
+  const CommandResult verified =
+      run_command({command("qrt-verify"), model, out, "--shape", shape, "--input", npy, "--truth",
+                   truth, "--layer-rows", "4", "--tolerance", "1"});
+  CAPTURE(verified.err);
+  CHECK(verified.code == 0);
+  CHECK(verified.out.find("top-1") != std::string::npos);
 }
 
 }  // namespace
