@@ -84,6 +84,11 @@ Result<std::vector<Histogram>> observe(const ir::Graph& g, const Placement& p,
                   " can be bytes: check the data's preprocessing and the weights, or keep the "
                   "layers around it in f32 by rules of --layers");
   }
+  for (const ir::ValueId v : g.inputs)
+    if (seen[at(v)].count() > 0 && seen[at(v)].constant())
+      return fail(765, "input ", g.values[at(v)].name, " is ", seen[at(v)].least(),
+                  " in all of the calibration data; its range cannot be told from that: give "
+                  "samples as they will come");
   return seen;
 }
 

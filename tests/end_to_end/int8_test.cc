@@ -256,7 +256,18 @@ TEST_CASE("int8: bad calibration data is refused, poor data is told about") {
   REQUIRE(passes::run_pipeline(g, passes::layout_passes()).ok());
   auto flat = images(3);
   std::fill(flat[0].data.begin(), flat[0].data.end(), 0.5f);
-  auto report = int8::quantize(g, {}, {flat, {}});
+  CHECK(code(flat) == 765);
+  // Every pixel of the first layer falls below its clamp.
+  for (const ir::Node& n : g.nodes) {
+    const auto* conv = std::get_if<ir::Conv2d>(&n.attr);
+    if (conv == nullptr || !conv->bias) continue;
+    REQUIRE(conv->clamp.min == 0);
+    auto& bias = g.constants[static_cast<size_t>(
+        g.values[static_cast<size_t>(n.in[conv->scale ? 3 : 2])].constant)];
+    std::fill(bias.data.begin(), bias.data.end(), -1e3f);
+    break;
+  }
+  auto report = int8::quantize(g, {}, {images(3), {}});
   REQUIRE(report.ok());
   REQUIRE(!report->warnings.empty());
   CHECK(report->warnings[0].find("throughout the calibration data") != std::string::npos);
