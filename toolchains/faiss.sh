@@ -10,11 +10,15 @@ if [ -f "$out/lib/libfaiss_avx2.a" ]; then exit 0; fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-# A private list: the machine's own need not have sources.
-release=$(. /etc/os-release && echo "$VERSION_CODENAME")
-echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $release main" >sources.list
-mkdir -p lists/partial
-private=(-o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null
+# A private copy of the machine's own sources, which need not name source packages.
+mkdir -p lists/partial parts
+for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+  case $file in
+    *.list) if [ -f "$file" ]; then sed -n 's/^deb /deb-src /p' "$file" >"parts/${file##*/}"; fi ;;
+    *.sources) sed 's/^Types:.*/Types: deb-src/' "$file" >"parts/${file##*/}" ;;
+  esac
+done
+private=(-o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$work/parts"
   -o Dir::State::lists="$work/lists" -o APT::Sandbox::User=root)
 apt-get -qq "${private[@]}" update
 apt-get -qq "${private[@]}" source --download-only faiss >/dev/null
