@@ -128,7 +128,8 @@ void coded_dot(const CodedDotArgs& a) {
 }
 
 void depthwise_panel(const DepthwisePanelArgs& a) {
-  std::memcpy(a.panel, a.weights, a.taps * a.channels);
+  const size_t bytes = a.taps * a.channels;
+  if (bytes != 0) std::memcpy(a.panel, a.weights, bytes);
 }
 
 void depthwise(const DepthwiseArgs& a) {
