@@ -22,6 +22,7 @@ constexpr size_t kDotOutputs = 4;
 template <class V>
 struct Staged {
   const uint8_t *x, *ones;
+  size_t ahead;  // bytes of codes
 };
 
 // kSums: with the sums of the weights. kPlanes: of integers beyond a byte.
@@ -48,6 +49,7 @@ struct DotLoop {
     for (const size_t stride = kSpan * bits / 8; steps != 0; --steps) {
       const uint8_t* const at[kDotOutputs] = {p0, p1, p2, p3};
       QRT_EACH_OUTPUT {
+        __builtin_prefetch(at[i] + in.ahead);
         typename V::Vec codes[kVectors];
         if constexpr (kWidth == 4) {
           const typename V::Vec both = V::load(at[i]);
@@ -96,7 +98,7 @@ struct DotLoop {
       const uint8_t* at[kDotOutputs];
       for (size_t i = 0; i < kDotOutputs; ++i)
         at[i] = readable(p[i] + step * stride, a.codes_end, touched, copies[i]);
-      dots({in.x + step * kSpan, in.ones + step * kSpan}, tables, bits, at, 1, totals);
+      dots({in.x + step * kSpan, in.ones + step * kSpan, 0}, tables, bits, at, 1, totals);
     }
     for (size_t i = 0; i < kDotOutputs; ++i) {
       uint32_t total = 0;
@@ -154,6 +156,13 @@ struct Dot {
     }
   }
 
+  // What is fetched early: four short streams are over before the hardware foresees them, so the
+  // next outputs' codes, or those of long rows some lines on. Memory beyond the codes may be named.
+  static size_t ahead_of(const Args& a) {
+    constexpr size_t kLong = 4096;
+    return a.row_bytes < kLong ? kDotOutputs * a.row_bytes : kLong / 2;
+  }
+
   // Where input k is multiplied.
   static size_t place_of(const Args& a, size_t k) {
     if (a.plan->bits != 4) return k;
@@ -180,8 +189,8 @@ struct Dot {
         int32_t sums[kFinish];
         float values[kFinish];
         for (size_t i = 0; i < outputs; i += kDotOutputs)
-          four(a, {base + at.x, base + at.ones}, *tables, n + i, least(kDotOutputs, outputs - i),
-               sums + i);
+          four(a, {base + at.x, base + at.ones, ahead_of(a)}, *tables, n + i,
+               least(kDotOutputs, outputs - i), sums + i);
         for (size_t i = 0; i < outputs; ++i) values[i] = static_cast<float>(sums[i]);
         finish_row(a, r, n, outputs, values);
       }
