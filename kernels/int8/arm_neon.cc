@@ -9,6 +9,7 @@
 
 #include "kernels/int8/generic_coded_dot.h"
 #include "kernels/int8/generic_depthwise.h"
+#include "kernels/int8/generic_gemm.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -73,6 +74,6 @@ struct Neon : NeonBase {
 const Kit int8_neon = {
     step_bytes<Neon>(), sums<Neon>,   panel<Neon>, gemm<Neon>,      dot<Neon>,
     quantize<Neon>,     decode<Neon>, round<Neon>, coded_dot<Neon>, depthwise_panel<Neon>,
-    depthwise<Neon>};
+    depthwise<Neon>,    Neon::kOffset};
 
 }  // namespace qrt::kernels::int8

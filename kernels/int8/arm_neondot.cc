@@ -8,6 +8,7 @@
 
 #include "kernels/int8/generic_coded_dot.h"
 #include "kernels/int8/generic_depthwise.h"
+#include "kernels/int8/generic_gemm.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -48,6 +49,6 @@ const Kit int8_neondot = {step_bytes<NeonDot>(), sums<NeonDot>,
                           dot<NeonDot>,          quantize<NeonDot>,
                           decode<NeonDot>,       round<NeonDot>,
                           coded_dot<NeonDot>,    depthwise_panel<NeonDot>,
-                          depthwise<NeonDot>};
+                          depthwise<NeonDot>,    NeonDot::kOffset};
 
 }  // namespace qrt::kernels::int8

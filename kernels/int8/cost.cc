@@ -48,7 +48,7 @@ float of(size_t x) {
 // The products, and what becomes of their sums. A tile of few rows still loads all of the panel.
 float multiply_ns(const CostShape& s, const Kernel<const Kit>& row, const CostConstants& c) {
   const float height = of(s.rows) / of(row.tile.m), tiles = height < 0.3f ? 0.3f : height;
-  return tiles * up(s.outputs, row.tile.n) * up(s.inputs, kStep) * c.step +
+  return tiles * up(s.outputs, row.tile.n) * up(s.inputs, kStep) * s.inside * c.step +
          of(s.rows) * of(s.outputs) * c.output +
          (s.gathers ? of(s.rows) * of(s.inputs) * c.gather : 0.0f);
 }

@@ -11,7 +11,8 @@ namespace qrt::kernels::int8 {
 struct CostShape {
   size_t rows, outputs, inputs;  // of one group
   size_t groups;
-  bool gathers;  // rows are copied together, not read in place
+  bool gathers;      // rows are copied together, not read in place
+  float inside = 1;  // the part of the products that panels are multiplied for: Runs
   // Of coded layers: blocks of one output; entries rounded in each run, over all levels.
   size_t blocks, entries;
   uint32_t books, dim;

@@ -92,6 +92,14 @@ struct Finish {
   int32_t zero;    // of the output, u8 only
 };
 
+// Which inputs of a panel are multiplied: `count` runs of GemmArgs::inputs, the first from input
+// `first` of the panel on, each `next` inputs behind the one before, in x too. A convolution leaves
+// out taps outside the image so. Where that is not all of a panel, x_zero is Kit::part_zero and
+// all of these numbers are multiples of kStep.
+struct Runs {
+  size_t first = 0, count = 1, next = 0;
+};
+
 // One of y8 and y32 is null: it says what is stored.
 struct GemmArgs {
   size_t rows, inputs, outputs;  // outputs <= tile.n
@@ -103,6 +111,9 @@ struct GemmArgs {
   float* y32;
   size_t y_stride;  // elements
   Finish finish;
+  Runs runs;
+  // Row r of x gives row row_at[r] of y and of the residual; null: row r.
+  const uint32_t* row_at = nullptr;
 };
 
 // One row of activations against rows of weights as they lie in the file.
@@ -177,6 +188,7 @@ struct Kit {
   void (*coded_dot)(const CodedDotArgs&);
   void (*depthwise_panel)(const DepthwisePanelArgs&);
   void (*depthwise)(const DepthwiseArgs&);
+  int32_t part_zero;  // the x_zero that leaves sums of columns out of gemm
 };
 
 // A panel is the sums of its columns, then a step after the other.

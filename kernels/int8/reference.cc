@@ -51,14 +51,17 @@ void store(const Finish& f, size_t row, size_t n, int32_t sum, uint8_t* y8, floa
 }
 
 void gemm(const GemmArgs& a) {
-  const int8_t* w = body(const_cast<void*>(a.panel));
+  const int8_t* w = body(const_cast<void*>(a.panel)) + a.runs.first * kTileN;
   for (size_t m = 0; m < a.rows; ++m) {
+    const size_t row = a.row_at ? a.row_at[m] : m;
     for (size_t n = 0; n < a.outputs; ++n) {
       int32_t sum = 0;
-      for (size_t k = 0; k < a.inputs; ++k)
-        sum += (int32_t{a.x[m * a.x_stride + k]} - a.x_zero) * w[k * kTileN + n];
-      const size_t at = m * a.y_stride + n;
-      store(a.finish, m, n, sum, a.y8 ? a.y8 + at : nullptr, a.y32 ? a.y32 + at : nullptr);
+      for (size_t run = 0; run < a.runs.count; ++run) {
+        for (size_t k = run * a.runs.next; k < run * a.runs.next + a.inputs; ++k)
+          sum += (int32_t{a.x[m * a.x_stride + k]} - a.x_zero) * w[k * kTileN + n];
+      }
+      const size_t at = row * a.y_stride + n;
+      store(a.finish, row, n, sum, a.y8 ? a.y8 + at : nullptr, a.y32 ? a.y32 + at : nullptr);
     }
   }
 }
@@ -158,6 +161,6 @@ void round(const RoundArgs& a) {
 
 const Kit int8_reference = {kStep * kTileN, sums,   panel, gemm,      dot,
                             quantize,       decode, round, coded_dot, depthwise_panel,
-                            depthwise};
+                            depthwise,      0};
 
 }  // namespace qrt::kernels::int8

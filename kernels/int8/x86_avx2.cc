@@ -5,6 +5,7 @@
 
 #include "kernels/int8/generic_coded_dot.h"
 #include "kernels/int8/generic_depthwise.h"
+#include "kernels/int8/generic_gemm.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -216,6 +217,6 @@ struct Avx2 {
 const Kit int8_avx2 = {
     step_bytes<Avx2>(), sums<Avx2>,   panel<Avx2>, gemm<Avx2>,      dot<Avx2>,
     quantize<Avx2>,     decode<Avx2>, round<Avx2>, coded_dot<Avx2>, depthwise_panel<Avx2>,
-    depthwise<Avx2>};
+    depthwise<Avx2>,    Avx2::kOffset};
 
 }  // namespace qrt::kernels::int8

@@ -11,6 +11,7 @@
 
 #include "kernels/int8/generic_coded_dot.h"
 #include "kernels/int8/generic_depthwise.h"
+#include "kernels/int8/generic_gemm.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -64,6 +65,6 @@ struct Madd : Avx512 {
 const Kit int8_avx512 = {
     step_bytes<Madd>(), sums<Madd>,   panel<Madd>, gemm<Madd>,      dot<Madd>,
     quantize<Madd>,     decode<Madd>, round<Madd>, coded_dot<Madd>, depthwise_panel<Madd>,
-    depthwise<Madd>};
+    depthwise<Madd>,    Madd::kOffset};
 
 }  // namespace qrt::kernels::int8

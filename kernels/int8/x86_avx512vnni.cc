@@ -10,6 +10,7 @@
 
 #include "kernels/int8/generic_coded_dot.h"
 #include "kernels/int8/generic_depthwise.h"
+#include "kernels/int8/generic_gemm.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -45,6 +46,6 @@ struct Vnni : Avx512 {
 const Kit int8_avx512vnni = {
     step_bytes<Vnni>(), sums<Vnni>,   panel<Vnni>, gemm<Vnni>,      dot<Vnni>,
     quantize<Vnni>,     decode<Vnni>, round<Vnni>, coded_dot<Vnni>, depthwise_panel<Vnni>,
-    depthwise<Vnni>};
+    depthwise<Vnni>,    Vnni::kOffset};
 
 }  // namespace qrt::kernels::int8

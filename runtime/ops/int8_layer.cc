@@ -8,6 +8,7 @@
 #include "kernels/tables/tables.h"
 #include "runtime/base/checked.h"
 #include "runtime/ops/checks.h"
+#include "runtime/ops/int8_inside.h"
 #include "runtime/ops/quantized.h"
 #include "runtime/session/tune.h"
 #include "schema/layout.h"
@@ -159,6 +160,7 @@ i8::CostShape Int8Layer::cost_shape() const {
   i8::CostShape s{};
   s.rows = rows, s.outputs = group_outputs, s.inputs = inputs, s.groups = groups;
   s.gathers = !rows_in_place();
+  s.inside = inside_part(*this);
   if (!coded()) return s;
   const CodebookWeights& c = weights->codebook;
   s.blocks = blocks;

@@ -59,10 +59,11 @@ inline kernels::int8::Coded round_entries(const Int8Layer& layer, const EntryScr
 // Finds most_sum where a strategy asks for it.
 Status bound_sums(Int8Layer*, const PrepareContext&);
 
-// Writes rows row0 ... of one group to dst[rows][stride] as [tap][channel]; pixels outside the
-// image are the input's zero.
+// Writes rows row0 ... of one group, or those that `order` names, to dst[rows][stride] as
+// [tap][channel]; pixels outside the image are the input's zero.
 struct Int8RowRange {
   size_t group, row0, rows;
+  const uint32_t* order = nullptr;
 };
 void gather_rows(const Int8Layer&, const uint8_t* x, const Int8RowRange&, uint8_t* dst,
                  size_t stride);

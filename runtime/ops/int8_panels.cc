@@ -8,9 +8,10 @@
 //         for each panel:  block x panel, sums stay in registers
 //
 // So nothing is made or gathered twice but in layers where neither fits. A sum is made over all
-// inputs at once: a panel is as deep as the layer.
+// inputs at once: a panel is as deep as the layer. Rows that are gathered may be sorted
+// (int8_inside.h): "rows" below are those of that order, blocks are of one class.
 #include "runtime/base/checked.h"
-#include "runtime/ops/int8_layer.h"
+#include "runtime/ops/int8_inside.h"
 
 namespace qrt {
 namespace {
@@ -39,6 +40,7 @@ class Panels : public Int8Strategy {
     const auto panels = (CheckedSize(layer.groups) * panels_of(layer) * panel_stride_).get();
     const auto rows = (CheckedSize(layer.groups) * layer.rows * stride_).get();
     if (!panels || !rows) return layer_too_large();
+    QRT_TRY(classes_.prepare(layer, context.keep));
     plan(layer, *panels, *rows);
     QRT_TRY(resident_ ? keep_panels(layer, *panels, context) : reserve_weights(layer, context));
     const size_t blocks = gathers_ && !shares_rows_ ? block_rows_ * stride_ : 0;
@@ -135,7 +137,8 @@ class Panels : public Int8Strategy {
     context.threads.split(layer.groups * tiles, 1, [&](size_t begin, size_t end, uint32_t) {
       for (size_t i = begin; i < end; ++i) {
         const size_t group = i / tiles, row = i % tiles * tile, left = layer.rows - row;
-        gather_rows(layer, context.in[0].as<uint8_t>(), {group, row, left < tile ? left : tile},
+        gather_rows(layer, context.in[0].as<uint8_t>(),
+                    range_of(group, row, left < tile ? left : tile),
                     shared_of(context) + (group * layer.rows + row) * stride_, stride_);
       }
     });
@@ -168,8 +171,7 @@ class Panels : public Int8Strategy {
     const size_t panels = panels_of(layer), p0 = i / chunks_ % panel_items_ * range_;
     const size_t p1 = panels - p0 < range_ ? panels : p0 + range_;
     const size_t row0 = chunk * chunk_rows_, left = layer.rows - row0;
-    const size_t rows = left < chunk_rows_ ? left : chunk_rows_;
-    const size_t blocks = ceil_div(rows, block_rows_);
+    const size_t row1 = left < chunk_rows_ ? layer.rows : row0 + chunk_rows_;
     for (size_t part = p0; part < p1; part += held_) {
       const size_t end = p1 - part < held_ ? p1 : part + held_;
       const uint8_t* made = ready(context, group * panels + part);
@@ -179,12 +181,23 @@ class Panels : public Int8Strategy {
           make_panel(layer, source, group, p, own + panels_at_ + (p - part) * panel_stride_,
                      reinterpret_cast<int8_t*>(own + weights_at_));
       }
-      for (size_t b = 0, row = row0; b < blocks; ++b) {
-        const size_t height = rows / blocks + (b < rows % blocks ? 1 : 0);
-        multiply(layer, context, {group, row, height}, part, end, made, own);
+      for (size_t row = row0; row < row1;) {
+        const size_t height = block_from(row, row1);
+        multiply(layer, context, range_of(group, row, height), part, end, made, own);
         row += height;
       }
     }
+  }
+
+  // Rows of the block at `row`, of a class and before `end`: what is left there, in even blocks.
+  size_t block_from(size_t row, size_t end) const {
+    const RowClass& c = classes_.of(row);
+    const size_t left = (c.first + c.rows < end ? c.first + c.rows : end) - row;
+    return ceil_div(left, ceil_div(left, block_rows_));
+  }
+
+  Int8RowRange range_of(size_t group, size_t row, size_t rows) const {
+    return {group, row, rows, classes_.order() ? classes_.order() + row : nullptr};
   }
 
   // Where panel `i` of all groups lies if it is not for the item to make.
@@ -198,8 +211,10 @@ class Panels : public Int8Strategy {
                 size_t begin, size_t end, const uint8_t* made, uint8_t* own) const {
     const uint8_t* x = context.in[0].as<uint8_t>();
     const size_t tile = layer.kit->tile.n, depth = layer.channels * layer.groups;
+    const RowClass& rows = classes_.of(range.row0);
     i8::GemmArgs a{};
-    a.rows = range.rows, a.inputs = layer.inputs, a.x_zero = layer.x.zero;
+    a.rows = range.rows, a.inputs = rows.inputs, a.runs = rows.runs, a.row_at = range.order;
+    a.x_zero = layer.x.zero;
     a.x = own, a.x_stride = stride_;
     if (!gathers_)
       a.x = x + range.row0 * depth + range.group * layer.channels, a.x_stride = depth;
@@ -207,22 +222,25 @@ class Panels : public Int8Strategy {
       a.x = shared_of(context) + (range.group * layer.rows + range.row0) * stride_;
     else
       gather_rows(layer, x, range, own, stride_);
+    a.x += a.runs.first;
     a.y_stride = layer.outputs;
+    const size_t row0 = range.order ? 0 : range.row0;  // that y and the residual begin at
     for (size_t p = begin; p < end; ++p) {
       const size_t n0 = p * tile, left = layer.group_outputs - n0;
       const size_t output = range.group * layer.group_outputs + n0;
-      const size_t at = range.row0 * layer.outputs + output;
+      const size_t at = row0 * layer.outputs + output;
       a.outputs = left < tile ? left : tile;
       a.panel = made + (p - begin) * panel_stride_;
       if (layer.y.present())
         a.y8 = context.out[0].as<uint8_t>() + at;
       else
         a.y32 = context.out[0].as<float>() + at;
-      a.finish = layer.finish_at(context, range.row0, output);
+      a.finish = layer.finish_at(context, row0, output);
       layer.kit->run->gemm(a);
     }
   }
 
+  RowClasses classes_;
   bool gathers_ = false, shares_panels_ = false, shares_rows_ = false;
   size_t panel_stride_ = 0, stride_ = 0, held_ = 1, range_ = 1, panel_items_ = 1;
   size_t chunk_rows_ = 1, chunks_ = 1, block_rows_ = 1;

@@ -1,6 +1,7 @@
 // Rows of a convolution from its NHWC bytes, a few at a time: the part of im2col that a tile needs.
 #include <cstring>
 
+#include "runtime/dense/geometry.h"
 #include "runtime/ops/int8_layer.h"
 
 namespace qrt {
@@ -24,21 +25,6 @@ inline void copy_run(uint8_t* to, const uint8_t* from, size_t n) {
     for (size_t i = 0; i < n; ++i) to[i] = from[i];
 }
 
-// Taps [first, last) of an axis lie inside the image when the window starts at `start`.
-struct Inside {
-  size_t first, last;
-};
-inline Inside inside(int64_t start, int64_t kernel, int64_t dilation, int64_t extent) {
-  int64_t first = start < 0 ? -start : 0, last = extent - start;
-  if (dilation != 1) {
-    first = (first + dilation - 1) / dilation;
-    last = last <= 0 ? 0 : (last + dilation - 1) / dilation;
-  }
-  last = last < kernel ? last : kernel;
-  if (last <= first) return {0, 0};
-  return {static_cast<size_t>(first), static_cast<size_t>(last)};
-}
-
 // One output position. Neighbouring taps of a row of the image are one run where nothing lies
 // between them.
 class Patch {
@@ -54,10 +40,10 @@ class Patch {
   void copy(const uint8_t* image, size_t oy, size_t ox, uint8_t* to) const {
     const Window& w = layer_.window;
     const int64_t left = static_cast<int64_t>(ox * w.stride_w) - w.pad_left;
-    const Inside x = inside(left, w.kernel_w, w.dilation_w, static_cast<int64_t>(layer_.in_w));
+    const TapRange x = taps_inside(left, w.kernel_w, w.dilation_w, layer_.in_w);
     for (size_t ky = 0; ky < w.kernel_h; ++ky, to += line_) {
       const size_t iy = oy * w.stride_h + ky * w.dilation_h - w.pad_top;  // wraps above the image
-      if (iy >= layer_.in_h || x.last == 0) {
+      if (iy >= layer_.in_h || x.first == x.last) {
         fill(to, 0, w.kernel_w);
         continue;
       }
@@ -74,7 +60,7 @@ class Patch {
       std::memset(to + first * layer_.channels, layer_.x.zero, (last - first) * layer_.channels);
   }
   // `tap0` is where tap 0 would lie in the row of the image, perhaps before it.
-  void line(const uint8_t* row, ptrdiff_t tap0, const Inside& x, uint8_t* to) const {
+  void line(const uint8_t* row, ptrdiff_t tap0, const TapRange& x, uint8_t* to) const {
     const size_t c = layer_.channels;
     const auto at = [&](size_t tap) { return row + (tap0 + static_cast<ptrdiff_t>(tap) * pixel_); };
     if (merged_) return copy_run(to + x.first * c, at(x.first), (x.last - x.first) * c);
@@ -95,14 +81,12 @@ void gather_rows(const Int8Layer& layer, const uint8_t* x, const Int8RowRange& r
   const Patch patch(layer);
   const size_t pixels = layer.out_h * layer.out_w;
   const size_t image_bytes = layer.in_h * layer.in_w * layer.channels * layer.groups;
-  const uint8_t* image = x + range.row0 / pixels * image_bytes + range.group * layer.channels;
-  size_t oy = range.row0 % pixels / layer.out_w, ox = range.row0 % pixels % layer.out_w;
+  const uint8_t* first = x + range.group * layer.channels;
+  size_t image = range.row0 / pixels, pixel = range.row0 % pixels;
   for (size_t r = 0; r < range.rows; ++r, dst += stride) {
-    patch.copy(image, oy, ox, dst);
-    if (++ox < layer.out_w) continue;
-    ox = 0;
-    if (++oy < layer.out_h) continue;
-    oy = 0, image += image_bytes;
+    if (range.order) image = range.order[r] / pixels, pixel = range.order[r] % pixels;
+    patch.copy(first + image * image_bytes, pixel / layer.out_w, pixel % layer.out_w, dst);
+    if (++pixel == pixels) pixel = 0, ++image;
   }
 }
 

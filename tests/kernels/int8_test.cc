@@ -177,6 +177,49 @@ TEST_CASE("int8: gemm is the exact sum, finished to the bit, in u8 and in f32") 
   }
 }
 
+// Two runs of 8 inputs, 16 apart, from input 12 on; rows go to places of their own.
+TEST_CASE("int8: gemm of parts of a panel, rows out of order") {
+  for (const size_t rows : {1u, 5u, 14u, 17u}) {
+    for (const size_t outputs : {5u, 8u, 16u, 29u}) {
+      each_kit([&](const Row& row) {
+        if (outputs > row.tile.n) return;
+        Case c{rows, 44, outputs, row.run->part_zero, false, true, true, true, 17};
+        const Layer layer(c);
+        const Runs runs{12, 2, 16};
+        Layer part(c);  // the same with zeros for what is left out
+        for (size_t n = 0; n < outputs; ++n)
+          for (size_t k = 0; k < c.inputs; ++k)
+            if (k < 12 || k >= 36 || (k >= 20 && k < 28)) part.weights[n * c.inputs + k] = 0;
+        std::vector<uint8_t> panel(panel_bytes(*row.run, c.inputs) + 64);
+        void* at = panel.data() + (64 - reinterpret_cast<uintptr_t>(panel.data()) % 64);
+        row.run->panel({layer.weights.data(), c.inputs, outputs, c.inputs, at});
+        std::vector<uint32_t> order(rows);
+        for (size_t r = 0; r < rows; ++r) order[r] = static_cast<uint32_t>((r * 3 + 1) % rows);
+        GuardedBuffer<uint8_t> x(rows * c.inputs + kRowSlack), y8(rows * outputs);
+        GuardedBuffer<float> y32(rows * outputs);
+        for (size_t r = 0; r < rows; ++r)
+          std::memcpy(x.data() + r * c.inputs, layer.x.data() + order[r] * c.inputs, c.inputs);
+        GemmArgs a{};
+        a.rows = rows, a.inputs = 8, a.outputs = outputs, a.runs = runs, a.row_at = order.data();
+        a.x = x.data() + runs.first, a.x_stride = c.inputs, a.x_zero = c.x_zero, a.panel = at;
+        a.y8 = y8.data(), a.y_stride = outputs, a.finish = layer.finish(true);
+        row.run->gemm(a);
+        a.y8 = nullptr, a.y32 = y32.data(), a.finish = layer.finish(false);
+        row.run->gemm(a);
+        size_t wrong = 0;
+        for (size_t m = 0; m < rows; ++m) {
+          for (size_t n = 0; n < outputs; ++n) {
+            const float t = part.t(m, n, layer.finish(true));
+            wrong += y8[m * outputs + n] != static_cast<int>(std::nearbyint(t)) + c.zero;
+            wrong += y32[m * outputs + n] != part.t(m, n, layer.finish(false));
+          }
+        }
+        CHECK(wrong == 0);
+      });
+    }
+  }
+}
+
 TEST_CASE("int8: dot is row 0 of gemm, tails of inputs and outputs included") {
   for (Case c : cases()) {
     c.rows = 1;

@@ -96,6 +96,27 @@ TEST_CASE("int8 conv2d: images smaller than their windows, steps larger") {
   }
 }
 
+// Inputs whose zero is 0: products with the padding are left out, rows sorted for it.
+TEST_CASE("int8 conv2d: windows that leave the image, where padding is zero") {
+  IntegerFinish f = kAll;
+  f.x.zero = 0;
+  IntegerFinish floats = f;
+  floats.to_f32 = true, floats.residual = false;
+  for (const IntegerWeights& w : {IntegerWeights{}, codes(9, 256)}) {
+    check_conv({1, 7, 7, 16, 70, kSame, 1, w, f}, {1u, 2u, 3u, 8u});
+    check_conv({3, 5, 6, 8, 24, {3, 3, 2, 2, 1, 1, 1, 1, 1, 1}, 1, w, floats});
+    check_conv({2, 9, 8, 4, 8, {3, 2, 2, 1, 2, 3, 2, 0, 1, 3}, 1, w, f}, {1u, 3u});
+    check_conv({1, 5, 5, 12, 36, kSame, 3, w, f});
+    check_conv({1, 12, 9, 4, 33, {5, 5, 1, 1, 2, 1, 4, 2, 4, 2}, 1, w, f}, {1u, 2u});
+    check_conv({1, 3, 3, 8, 9, {3, 3, 1, 1, 1, 1, 5, 4, 5, 4}, 1, w, f});  // rows of pad only
+    check_conv({1, 2, 3, 4, 9, {7, 7, 1, 1, 1, 1, 3, 3, 3, 3}, 1, w, f});  // no window inside
+    check_conv({1, 1, 40, 4, 2, {1, 9, 1, 4, 1, 4, 0, 16, 0, 16}, 1, w, f});
+    check_conv({1, 5, 5, 6, 9, kSame, 1, w, f});  // channels that are no whole steps
+  }
+  check_conv({1, 7, 7, 512, 96, kSame, 1, codes(9, 256), f}, {1u, 2u, 8u});  // rows are shared
+  check_conv({1, 30, 30, 96, 96, kSame, 1, {}, f}, {1u, 3u});
+}
+
 TEST_CASE("int8 conv2d: depthwise") {
   for (const IntegerWeights& w : {IntegerWeights{}, codes(9, 64, InputOrder::kh_kw_cin)})
     for (const int channels : {2, 33, 70}) {

@@ -1,0 +1,164 @@
+// Rows by panels: the register tile of the int8 family, written once over the primitives of
+// generic.h.
+#ifndef QRT_KERNELS_INT8_GENERIC_GEMM_H_
+#define QRT_KERNELS_INT8_GENERIC_GEMM_H_
+
+#include "kernels/int8/generic.h"
+
+namespace qrt::kernels::int8 {
+
+#define QRT_EACH_ROW _Pragma("GCC unroll 16") for (int r = 0; r < R; ++r)
+#define QRT_EACH_SUM QRT_EACH_ROW _Pragma("GCC unroll 4") for (int j = 0; j < NV; ++j)
+#define QRT_EACH_VECTOR _Pragma("GCC unroll 4") for (int j = 0; j < NV; ++j)
+
+// Step `S` of the four for which 16 activations of every row are in registers.
+template <class V, int R, int NV, int S>
+inline void quad_step(typename V::Sum (&sum)[R][NV], const typename V::X16 (&v)[R],
+                      const uint8_t* w) {
+  typename V::W b[NV];
+  QRT_EACH_VECTOR b[j] = V::load_w(w + S * step_bytes<V>() + j * V::kWBytes);
+  QRT_EACH_SUM sum[r][j] = V::template mac_lane<S>(sum[r][j], v[r], b[j]);
+}
+
+// `R` rows by `NV` vectors of sums, a.outputs = NV * kLanes. Every loop over the tile is
+// unrolled: an array indexed by a variable would live in memory.
+template <class V, int R, int NV>
+__attribute__((noinline)) void multiply(const GemmArgs& a, int32_t* sums) {
+  constexpr size_t L = V::kLanes;
+  typename V::Sum sum[R][NV];
+  QRT_EACH_SUM sum[r][j] = V::zero();
+  const int32_t* head = static_cast<const int32_t*>(a.panel);
+  const uint8_t* run_w =
+      reinterpret_cast<const uint8_t*>(head + kMaxTileN) + a.runs.first / kStep * step_bytes<V>();
+  const uint8_t* run_x = a.x;
+  const size_t stride = a.x_stride;
+  for (size_t run = 0; run < a.runs.count; ++run) {
+    const uint8_t *x = run_x, *w = run_w, *const end = x + a.inputs;
+    if constexpr (V::kQuads) {
+      for (; end - x >= 16; x += 16, w += 4 * step_bytes<V>()) {
+        typename V::X16 v[R];
+        QRT_EACH_ROW v[r] = V::load_x16(x + r * stride);
+        quad_step<V, R, NV, 0>(sum, v, w), quad_step<V, R, NV, 1>(sum, v, w);
+        quad_step<V, R, NV, 2>(sum, v, w), quad_step<V, R, NV, 3>(sum, v, w);
+      }
+    }
+    for (; x < end; x += kStep, w += step_bytes<V>()) {
+      typename V::W b[NV];
+      QRT_EACH_VECTOR b[j] = V::load_w(w + j * V::kWBytes);
+      QRT_EACH_ROW {
+        const typename V::X v = V::set_x(x + r * stride);
+        QRT_EACH_VECTOR sum[r][j] = V::mac(sum[r][j], v, b[j]);
+      }
+    }
+    run_x += a.runs.next, run_w += a.runs.next / kStep * step_bytes<V>();
+  }
+  // Sums rest in a buffer before they are finished: a longer tail behind the loop makes g++-12 keep
+  // all of them in memory during the loop, which is then twice as slow (gate `spills`).
+  QRT_EACH_SUM V::store_i(sums + (r * NV + j) * L, V::total(sum[r][j]));
+}
+#undef QRT_EACH_ROW
+#undef QRT_EACH_SUM
+#undef QRT_EACH_VECTOR
+
+// Where row r's outputs and residual are.
+inline size_t row_of(const GemmArgs& a, size_t r) {
+  return a.row_at ? a.row_at[r] : r;
+}
+
+template <class V, int R, int NV>
+void tile(const GemmArgs& a) {
+  constexpr size_t L = V::kLanes;
+  alignas(64) int32_t sums[R * NV * L];
+  multiply<V, R, NV>(a, sums);
+  const int32_t* head = static_cast<const int32_t*>(a.panel);
+  const typename V::Int offset = V::set1_i(V::kOffset - a.x_zero), zero = V::set1_i(a.finish.zero);
+  for (size_t j = 0; j < NV; ++j) {
+    Finish f = a.finish;
+    if (f.scale) f.scale += j * L;
+    if (f.bias) f.bias += j * L;
+    const uint8_t* const residual = f.residual ? f.residual + j * L : nullptr;
+    const typename V::Int start = V::mul_i(V::load_i(head + j * L), offset);
+    for (size_t r = 0; r < R; ++r) {
+      const typename V::Int sum = V::add_i(V::load_i(sums + (r * NV + j) * L), start);
+      const size_t at = row_of(a, r);
+      if (residual) f.residual = residual + at * f.residual_stride;
+      const typename V::F t = finished<V>(f, sum);
+      if (a.y8)
+        V::store_u8(a.y8 + at * a.y_stride + j * L, t, zero);
+      else
+        V::store(a.y32 + at * a.y_stride + j * L, t);
+    }
+  }
+}
+
+template <class V, int NV, int... R>
+inline void tile_of(const GemmArgs& a, std::integer_sequence<int, R...>) {
+  using Fn = void(const GemmArgs&);
+  static constexpr Fn* kByRows[] = {&tile<V, R + 1, NV>...};
+  kByRows[a.rows - 1](a);
+}
+
+template <class V>
+inline void tile_of_rows(const GemmArgs& a) {
+  static_assert(V::kTileN == 2 * V::kLanes, "panels of one vector and of two");
+  constexpr std::make_integer_sequence<int, V::kTileM> heights{};
+  if (a.outputs > V::kLanes)
+    tile_of<V, 2>(a, heights);
+  else
+    tile_of<V, 1>(a, heights);
+}
+
+// The last columns of a layer: what is read or written by whole vectors is staged in a tile of
+// our own, so that tile() needs no partial form.
+template <class V>
+void narrow_tile(const GemmArgs& a) {
+  constexpr size_t N = V::kTileN;
+  float y32[V::kTileM * N], scale[N] = {}, bias[N] = {};
+  uint8_t y8[V::kTileM * N], add[V::kTileM * N] = {};
+  GemmArgs b = a;
+  if (a.y8) b.y8 = y8;
+  if (a.y32) b.y32 = y32;
+  b.row_at = nullptr, b.y_stride = N;
+  b.outputs = a.outputs > V::kLanes ? N : V::kLanes;
+  const size_t bytes = a.outputs * sizeof(float);
+  if (a.finish.scale) std::memcpy(scale, a.finish.scale, bytes), b.finish.scale = scale;
+  if (a.finish.bias) std::memcpy(bias, a.finish.bias, bytes), b.finish.bias = bias;
+  if (a.finish.residual) {
+    for (size_t r = 0; r < a.rows; ++r)
+      std::memcpy(add + r * N, a.finish.residual + row_of(a, r) * a.finish.residual_stride,
+                  a.outputs);
+    b.finish.residual = add, b.finish.residual_stride = N;
+  }
+  tile_of_rows<V>(b);
+  for (size_t r = 0; r < a.rows; ++r) {
+    const size_t at = row_of(a, r) * a.y_stride;
+    if (a.y8) std::memcpy(a.y8 + at, y8 + r * N, a.outputs);
+    if (a.y32) std::memcpy(a.y32 + at, y32 + r * N, bytes);
+  }
+}
+
+// Tiles of about equal height: 49 rows go as 13 + 12 + 12 + 12 and not as 3 * 14 + 7.
+template <class V>
+void gemm(const GemmArgs& all) {
+  if (all.outputs == 0) return;
+  const size_t tiles = (all.rows + V::kTileM - 1) / V::kTileM;
+  GemmArgs a = all;
+  for (size_t t = 0; t < tiles; ++t) {
+    a.rows = all.rows / tiles + (t < all.rows % tiles ? 1 : 0);
+    if (a.outputs % V::kLanes == 0)
+      tile_of_rows<V>(a);
+    else
+      narrow_tile<V>(a);
+    a.x += a.rows * a.x_stride;
+    if (a.row_at) {
+      a.row_at += a.rows;
+      continue;
+    }
+    if (a.y8) a.y8 += a.rows * a.y_stride;
+    if (a.y32) a.y32 += a.rows * a.y_stride;
+    if (a.finish.residual) a.finish.residual += a.rows * a.finish.residual_stride;
+  }
+}
+}  // namespace qrt::kernels::int8
+
+#endif  // QRT_KERNELS_INT8_GENERIC_GEMM_H_
