@@ -1,15 +1,6 @@
-// Strategy `decode`: weights become f32 panels just in time, a register-tiled
-// GEMM multiplies them, and the panels are forgotten.
-//
-//   item = panels of one group of outputs x a chunk of rows        (split over threads)
-//     for each step of K:  decode the panels                        (in L2)
-//       for each tile of rows:  gather it                           (in L1)
-//         for each panel:  tile x panel, sums stay in registers
-//
-// K goes in steps that hold whole blocks; between steps the sums rest in y.
+// Strategy `decode`: codes become f32 panels of whole blocks, float_panels.h does the rest.
 #include "kernels/codebook/cost.h"
-#include "runtime/base/checked.h"
-#include "runtime/ops/codebook_layer.h"
+#include "runtime/ops/float_panels.h"
 
 namespace qrt {
 namespace {
@@ -19,8 +10,6 @@ namespace cb = kernels::codebook;
 // Most inputs of one step: 14 rows of 640 floats are 36 KB, about an L1; the sums'
 // rest in y costs 1/640 of the products. 576 = 9 * 64 and 512 fit as they are.
 constexpr size_t kStep = 640;
-// Panels of an item, in L2 beside rows and sums: four of 576 inputs.
-constexpr size_t kPanelFloats = 320 * 1024 / sizeof(float);
 
 uint64_t lcm(uint64_t a, uint64_t b) {  // of numbers below 2^32
   uint64_t x = a, y = b;
@@ -35,7 +24,7 @@ constexpr size_t ceil_div(size_t x, size_t by) {
   return (x + by - 1) / by;
 }
 
-class Decode final : public CodebookStrategy {
+class Decode final : public FloatPanels {
  public:
   const char* name() const override { return "decode"; }
   float cost_ns(const CodebookLayer& layer) const override {
@@ -43,124 +32,31 @@ class Decode final : public CodebookStrategy {
   }
   const char* kernel_name() const override { return name_; }
 
-  Status prepare(const CodebookLayer& layer, PrepareContext& context) override {
-    const kernels::Tile tile = layer.kit->tile;
+ protected:
+  size_t step_of(const CodebookLayer& layer) const override { return codebook_step(layer, kStep); }
+  Status begin_prepare(const CodebookLayer& layer, PrepareContext& context, size_t) override {
     name_ = layer.kit->run->decode_name;
-    step_ = codebook_step(layer, kStep);
-    divide(layer, tile);
-    row_stride_ = ceil_div(step_, 16) * 16 + 16;  // one line off a power of two: no set is crowded
-    const CheckedSize panels = CheckedSize(panels_) * step_ * tile.n;
-    const CheckedSize own = panels + CheckedSize(row_stride_) * tile.m;
-    const auto bytes = (own * sizeof(float) + 63).get();
-    QRT_REQUIRE(bytes, Code::out_of_memory, 334, "the layer is too large for this machine");
-    thread_bytes_ = *bytes / 64 * 64;
-    rows_at_ = *panels.get();  // smaller than what was just found to fit
-    const auto all = (CheckedSize(thread_bytes_) * layer.threads).get();
-    QRT_REQUIRE(all, Code::out_of_memory, 334, "the layer is too large for this machine");
     table_ = context.reserve_scratch(layer.table_floats * sizeof(float));
-    own_ = context.reserve_scratch(*all);
     return {};
   }
-
-  Status run(const CodebookLayer& layer, const RunContext& context) const override {
-    const cb::Source source =
-        widen_entries(layer, reinterpret_cast<float*>(context.scratch[table_]));
-    if (layer.rows == 0) return {};
-    const size_t items = layer.groups * panel_items_ * chunks_;
-    context.threads.split(items, 1, [&](size_t begin, size_t end, uint32_t thread) {
-      auto* own = reinterpret_cast<float*>(context.scratch[own_] + thread * thread_bytes_);
-      for (size_t i = begin; i < end; ++i) item(layer, context, source, i, own);
-    });
-    return {};
+  cb::Source begin_run(const CodebookLayer& layer, const RunContext& context) const override {
+    return widen_entries(layer, reinterpret_cast<float*>(context.scratch[table_]));
+  }
+  void make(const CodebookLayer& layer, const cb::Source& source,
+            const Panel& panel) const override {
+    cb::PanelArgs a{};
+    a.source = source;
+    a.first_output = panel.first_output, a.outputs = panel.outputs;
+    a.first_block = panel.k0 / source.dim;
+    a.inputs = panel.k1 - panel.k0;
+    a.taps = layer.interleaved ? layer.taps : 1;
+    a.panel = panel.to;
+    layer.kit->run->panel(a);
   }
 
  private:
-  // Items: at least four per thread keep all of them busy to the end. More chunks of rows
-  // decode panels again (N * K), more groups of panels gather rows again (M * K).
-  void divide(const CodebookLayer& layer, const kernels::Tile& tile) {
-    const size_t panels = ceil_div(layer.group_outputs, tile.n);
-    const size_t row_tiles = layer.rows == 0 ? 1 : ceil_div(layer.rows, tile.m);
-    const size_t wanted = layer.threads == 1 ? 1 : ceil_div(4 * layer.threads, layer.groups);
-    const size_t fit = kPanelFloats / tile.n / step_;
-    size_t groups = ceil_div(panels, fit < 1 ? 1 : fit);
-    if (groups < wanted && layer.rows < layer.group_outputs)
-      groups = wanted < panels ? wanted : panels;
-    panels_ = ceil_div(panels, groups);
-    panel_items_ = ceil_div(panels, panels_);
-    const size_t chunks = ceil_div(wanted, panel_items_);
-    chunk_tiles_ = ceil_div(row_tiles, chunks < row_tiles ? chunks : row_tiles);
-    chunks_ = ceil_div(row_tiles, chunk_tiles_);
-  }
-
-  void item(const CodebookLayer& layer, const RunContext& context, const cb::Source& source,
-            size_t i, float* own) const {
-    const kernels::Tile tile = layer.kit->tile;
-    const size_t chunk = i % chunks_, first_panel = i / chunks_ % panel_items_ * panels_;
-    const size_t group = i / chunks_ / panel_items_;
-    const size_t all = ceil_div(layer.group_outputs, tile.n);
-    if (first_panel >= all) return;
-    const size_t panels = all - first_panel < panels_ ? all - first_panel : panels_;
-    for (size_t k0 = 0; k0 < layer.inputs; k0 += step_) {
-      const size_t k1 = layer.inputs - k0 < step_ ? layer.inputs : k0 + step_;
-      for (size_t p = 0; p < panels; ++p) {
-        const size_t n0 = (first_panel + p) * tile.n, left = layer.group_outputs - n0;
-        cb::PanelArgs a{};
-        a.source = source;
-        a.first_output = group * layer.group_outputs + n0;
-        a.outputs = left < tile.n ? left : tile.n;
-        a.first_block = k0 / source.dim;
-        a.inputs = k1 - k0;
-        a.taps = layer.interleaved ? layer.taps : 1;
-        a.panel = own + p * step_ * tile.n;
-        layer.kit->run->panel(a);
-      }
-      const size_t last = (chunk + 1) * chunk_tiles_ * tile.m;
-      multiply(
-          layer, context,
-          {group, chunk * chunk_tiles_ * tile.m, last < layer.rows ? last : layer.rows, k0, k1},
-          first_panel, panels, own);
-    }
-  }
-
-  // RowRange::rows is the end of the rows here.
-  void multiply(const CodebookLayer& layer, const RunContext& context, const RowRange& range,
-                size_t first_panel, size_t panels, float* own) const {
-    const kernels::Tile tile = layer.kit->tile;
-    const float* x = context.in[0].as<float>();
-    float* y = context.out[0].as<float>();
-    const bool in_place = layer.rows_in_place();
-    const size_t depth = layer.channels * layer.groups;
-    // Tiles of about equal height: 49 rows are 13 + 12 + 12 + 12, not 14 + 14 + 14 + 7.
-    const size_t count = range.rows - range.row0, tiles = ceil_div(count, tile.m);
-    for (size_t t = 0, row = range.row0; t < tiles; ++t) {
-      const size_t rows = count / tiles + (t < count % tiles ? 1 : 0);
-      cb::GemmArgs a{};
-      if (in_place) {
-        a.x = x + row * depth + range.group * layer.channels + range.k0, a.x_stride = depth;
-      } else {
-        gather_rows(layer, x, {range.group, row, rows, range.k0, range.k1}, own + rows_at_,
-                    row_stride_);
-        a.x = own + rows_at_, a.x_stride = row_stride_;
-      }
-      a.rows = rows, a.inputs = range.k1 - range.k0, a.y_stride = layer.outputs;
-      a.first = range.k0 == 0, a.last = range.k1 == layer.inputs;
-      for (size_t p = 0; p < panels; ++p) {
-        const size_t n0 = (first_panel + p) * tile.n, left = layer.group_outputs - n0;
-        const size_t output = range.group * layer.group_outputs + n0;
-        a.outputs = left < tile.n ? left : tile.n;
-        a.panel = own + p * step_ * tile.n;
-        a.y = y + row * layer.outputs + output;
-        a.finish = layer.finish_at(context, row, output);
-        layer.kit->run->gemm(a);
-      }
-      row += rows;
-    }
-  }
-
   const char* name_ = "";
-  size_t step_ = 0, panels_ = 0, panel_items_ = 0, chunk_tiles_ = 0, chunks_ = 0;
-  size_t row_stride_ = 0, rows_at_ = 0, thread_bytes_ = 0;
-  ScratchSlot table_ = 0, own_ = 0;
+  ScratchSlot table_ = 0;
 };
 
 }  // namespace

@@ -113,7 +113,8 @@ cb::CostShape codebook_cost_shape(const CodebookLayer& layer) {
 Status CodebookOp::prepare(const Node& node, PrepareContext& context) {
   layer_ = {};
   QRT_TRY(describe_layer(node, context, &layer_));
-  QRT_TRY(layer_.derive());
+  const bool codebook = layer_.weights->encoding == Encoding::codebook;
+  if (codebook) QRT_TRY(layer_.derive());
   const Epilogue& epilogue = *epilogue_of(node);
   for (const ConstTensorView& t : context.in)
     QRT_REQUIRE(t.dtype == DType::f32, Code::unsupported, 335, "a codebook layer needs f32 inputs");
@@ -129,7 +130,16 @@ Status CodebookOp::prepare(const Node& node, PrepareContext& context) {
   layer_.isa = context.isa;
   layer_.kit = &kernels::select(cb::kKits, context.isa);
   layer_.threads = context.threads.count();
-  return choose(context);
+  return codebook ? choose(context) : unpack(context);
+}
+
+Status CodebookOp::unpack(PrepareContext& context) {
+  CodebookStrategy* const all[] = {make_unpack_strategy(context.keep)};
+  QRT_REQUIRE(all[0] != nullptr, Code::out_of_memory, 334, "out of memory");
+  CodebookLayer alone = layer_;
+  alone.threads = 1;
+  strategy_ = choose_strategy(all, alone, context.strategy, &choice_);
+  return strategy_->prepare(layer_, context);
 }
 
 Status CodebookOp::choose(PrepareContext& context) {

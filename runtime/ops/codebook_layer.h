@@ -1,5 +1,6 @@
-// What every codebook layer has in common: its geometry, its codes in the file, and
-// the strategies that can compute it. CodebookOp chooses one by predicted time.
+// What every f32 layer of codes has in common: its geometry, its codes in the file, and
+// the strategies that can compute it. CodebookOp chooses one by predicted time. Layers of
+// codebooks have several; those whose weights are codes of few bits have `unpack`.
 #ifndef QRT_RUNTIME_OPS_CODEBOOK_LAYER_H_
 #define QRT_RUNTIME_OPS_CODEBOOK_LAYER_H_
 
@@ -12,7 +13,7 @@
 namespace qrt {
 
 struct CodebookLayer : LayerGeometry {
-  // Derived by derive().
+  // Of codebooks, derived by derive().
   size_t blocks = 0, scopes = 1;
   size_t entry_stride = 0;  // floats of a widened entry
   size_t table_floats = 0;  // of all widened entries
@@ -66,6 +67,7 @@ CodebookStrategy* make_decode_strategy(Arena& keep);
 CodebookStrategy* make_dot_strategy(Arena& keep);
 CodebookStrategy* make_lookup_strategy(Arena& keep);
 CodebookStrategy* make_winograd_strategy(Arena& keep);
+CodebookStrategy* make_unpack_strategy(Arena& keep);
 
 class CodebookOp final : public Op {
  public:
@@ -76,6 +78,7 @@ class CodebookOp final : public Op {
 
  private:
   Status choose(PrepareContext&);
+  Status unpack(PrepareContext&);
   CodebookLayer layer_;
   CodebookStrategy* strategy_ = nullptr;
   ChoiceText choice_;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "runtime/base/checked.h"
+#include "runtime/ops/decode_lowbit.h"
 #include "runtime/tensor/half.h"
 #include "schema/layout.h"
 
@@ -132,24 +133,21 @@ Status add_block(const Weights& w, uint32_t book, uint64_t block, float* out) {
 
 }  // namespace
 
-bool can_decode(Encoding e) {
-  return e == Encoding::dense || e == Encoding::codebook;
-}
-
 Status check_weights(const Weights& w) {
   if (w.outputs == 0 || w.inputs == 0 || !(CheckedSize(w.outputs) * w.inputs * sizeof(float)).get())
     return wrong("a weight matrix is empty or too big", w.outputs, 1);
   if (w.encoding == Encoding::dense) return check_dense(w);
-  if (w.encoding == Encoding::codebook) return check_codebook(w);
-  return Status(Code::unsupported, 250, "weights of this encoding cannot be decoded to f32")
-      .values(static_cast<int64_t>(w.encoding), static_cast<int64_t>(Encoding::codebook))
-      .next("use a model whose layers are dense or codebook, or a newer libqrt");
+  return w.encoding == Encoding::codebook ? check_codebook(w) : check_lowbit(w);
 }
 
 Status decode_weights(const Weights& w, float* out) {
   QRT_TRY(check_weights(w));
   if (w.encoding == Encoding::dense) {
     decode_dense(w, out);
+    return {};
+  }
+  if (is_lowbit(w.encoding)) {
+    decode_lowbit(w, out);
     return {};
   }
   std::memset(out, 0, size_t{w.outputs} * w.inputs * sizeof(float));

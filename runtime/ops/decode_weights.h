@@ -9,11 +9,8 @@
 
 namespace qrt {
 
-// Whether decode_weights() knows this encoding: dense and codebook.
-bool can_decode(Encoding);
-
 // Checks that every buffer of `w` has the size its fields call for, so that the
-// decoder reads nothing outside. QRT-E0256; QRT-E0250 for another encoding.
+// decoder reads nothing outside. QRT-E0256.
 Status check_weights(const Weights& w);
 
 // Writes w.outputs x w.inputs floats to `out`, row after row, the inputs of a row
@@ -22,6 +19,7 @@ Status check_weights(const Weights& w);
 //   codebook: out[n][j * dim + i] = sum over books b of
 //             entries[scope(n)][b][code(b, j, n)][i] (i8: times that entry's scale),
 //             scope(n) = n / scope_rows; the last block may be short
+//   others:   decode_lowbit.h
 // Fails with QRT-E0256 as check_weights does, and with QRT-E0264 for a code that
 // names no entry.
 Status decode_weights(const Weights& w, float* out);

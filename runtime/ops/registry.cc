@@ -1,5 +1,5 @@
 // Rows of ops.inc to a constant table, and the choice among them.
-#include "runtime/ops/decode_weights.h"
+#include "runtime/ops/decode_lowbit.h"
 #include "runtime/ops/factories.h"
 
 namespace qrt {
@@ -18,6 +18,14 @@ constexpr OpRow kOps[] = {
 #include "runtime/ops/ops.inc"
 #undef QRT_OP
 };
+
+// One channel per group: few weights, which are better decoded once than multiplied as matrices.
+bool is_depthwise(const Node& node) {
+  if (node.kind != OpKind::conv2d) return false;
+  const Conv2dAttr& a = *node.conv2d;
+  return a.groups > 1 && a.groups == a.weights->outputs &&
+         a.weights->inputs == uint64_t{a.window.kernel_h} * a.window.kernel_w;
+}
 
 Status refused(Encoding e) {
   const char* what = "this build computes no layer of this encoding";
@@ -49,14 +57,15 @@ Expected<Op*> make_op(const Node& node, Mode mode, Arena& keep) {
   const Weights* weights = weights_of(node);
   if (weights != nullptr) {
     const bool is_dense = weights->encoding == Encoding::dense;
-    if (weights->numerics != Numerics::f32 && can_decode(weights->encoding))
-      want = WeightRow::integers;
-    else if (is_dense || (mode == Mode::dense && can_decode(weights->encoding)))
-      want = WeightRow::dense;
-    else if (weights->encoding == Encoding::codebook)
-      want = WeightRow::codebook;
-    else
+    const bool lowbit = is_lowbit(weights->encoding);
+    if (weights->numerics != Numerics::f32 && lowbit)
       return refused(weights->encoding);
+    else if (weights->numerics != Numerics::f32)
+      want = WeightRow::integers;
+    else if (is_dense || mode == Mode::dense || (lowbit && is_depthwise(node)))
+      want = WeightRow::dense;
+    else
+      want = WeightRow::codebook;
   }
   for (const OpRow& row : kOps) {
     if (row.kind != node.kind || row.weights != want) continue;

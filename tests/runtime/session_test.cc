@@ -264,9 +264,9 @@ TEST_CASE("what is reshaped from a constant lies in the arena, where kernels may
   }
 }
 
-TEST_CASE("encodings without kernels are refused when a session opens, with the layer's name") {
+TEST_CASE("layers without kernels are refused when a session opens, with the layer's name") {
   testing::ModelBuilder b;
-  const uint32_t x = b.tensor("x", {1, 8}), y = b.tensor("y", {1, 4});
+  const uint32_t x = b.tensor("x", {1, 1, 1, 8}), y = b.tensor("y", {1, 1, 1, 4});
   auto w = std::make_unique<fb::WeightsT>();
   w->name = "w";
   w->outputs = 4;
@@ -278,7 +278,9 @@ TEST_CASE("encodings without kernels are refused when a session opens, with the 
   w->affine->scales = std::make_unique<fb::ScalesT>();
   w->affine->scales->values = b.constant({1});
   b.model.weights.push_back(std::move(w));
-  b.linear("fc", x, y, 0);
+  fb::OperatorT& up = b.op("up", fb::OpKind::conv_transpose, {x}, y);
+  up.conv_transpose = std::make_unique<fb::ConvTransposeT>();
+  up.conv_transpose->kernel_h = up.conv_transpose->kernel_w = 1;
   b.input(x);
   b.output(y);
   const std::vector<uint8_t> file = b.finish();
@@ -287,7 +289,7 @@ TEST_CASE("encodings without kernels are refused when a session opens, with the 
   REQUIRE(m != nullptr);
   CHECK(testing::open_session(m, error) == nullptr);
   CHECK(error.status == QRT_UNSUPPORTED);
-  CHECK(std::string(error.where) == "fc");
+  CHECK(std::string(error.where) == "up");
 }
 
 }  // namespace

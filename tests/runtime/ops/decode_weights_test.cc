@@ -171,7 +171,7 @@ TEST_CASE("decode_weights: refuses sizes that do not agree, and codes of no entr
   CHECK(with([](Stored& s) {
           s.weights.dense.dtype = DType::i64, s.weights.encoding = Encoding::dense;
         }) == 256);
-  CHECK(with([](Stored& s) { s.weights.encoding = Encoding::bit_planes; }) == 250);
+  CHECK(with([](Stored& s) { s.weights.encoding = Encoding::bit_planes; }) == 256);
   CHECK(with([](Stored& s) { layout::write_code(s.codes.data(), 0, 3, 7); }) == 264);
 }
 

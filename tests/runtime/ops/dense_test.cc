@@ -281,7 +281,7 @@ TEST_CASE("conv2d: refuses what does not fit together") {
     CHECK(run.leaked == 0);
     return s.id();
   };
-  CHECK(refusal([](Built& b) { b.weights.encoding = Encoding::table; }) == 250);
+  CHECK(refusal([](Built& b) { b.weights.encoding = Encoding::table; }) == 256);
   CHECK(refusal([](Built& b) { b.in.clear(); }) == 251);
   CHECK(refusal([](Built& b) { b.attr.epilogue.residual = true; }) == 251);
   CHECK(refusal([](Built& b) { b.in[0].dtype = DType::i32; }) == 252);

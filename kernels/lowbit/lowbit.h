@@ -1,0 +1,86 @@
+// Layers whose weights are packed codes of 1 to 8 bits or five trits to a byte, row after row:
+// k-bit integers, codes into small tables, planes of signs. Rows are unpacked to bytes, and from
+// there to f32 or to the s8 that kernels/int8 multiplies.
+//
+// One row of kernels.inc is one ISA's *kit*; reference.cc defines each function, and all kits give
+// the same bits. Promises: no allocation; no read at or past Packed::end, nothing outside the spans
+// named here is touched; a zero size does nothing. Spans never overlap.
+#ifndef QRT_KERNELS_LOWBIT_LOWBIT_H_
+#define QRT_KERNELS_LOWBIT_LOWBIT_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/kernel.h"
+
+namespace qrt::kernels::lowbit {
+
+inline constexpr uint32_t kTrits = 0;  // as `bits`: five trits in a byte, least significant first
+
+// Codes that begin on a byte, LSB first. A byte of trits is below 243.
+struct Packed {
+  const uint8_t* codes;
+  const uint8_t* end;  // of the buffer that holds them
+  uint32_t bits;       // 1..8 or kTrits
+};
+
+// Codes from the first one on come together in whole bytes after so many.
+constexpr size_t codes_per_byte_run(uint32_t bits) {
+  return bits == kTrits ? 5 : 8;
+}
+
+// to[i] = code i.
+struct UnpackArgs {
+  Packed packed;
+  size_t count;
+  uint8_t* to;
+};
+
+// to[i] = map[codes[i]] where there is a map of 256 integers (16 where codes are below 16), else
+// ((codes[i] ^ flip) << doubled) - zero, both as s8.
+struct IntegersArgs {
+  const uint8_t* codes;
+  size_t count;
+  const int8_t* map;
+  bool below16;      // the codes
+  uint8_t flip;      // the sign bit of signed codes
+  uint32_t doubled;  // 0 or 1
+  int32_t zero;
+  int8_t* to;
+};
+
+// to[i] (+)= value(codes[i]) * scale + offset, every operation rounded on its own;
+// value(c) = map[c] where there is a map of 256 floats, else (2 * (c ^ flip) - zero2) * unit.
+// Without an offset nothing is added, so that signs of zeros stay.
+struct FloatsArgs {
+  const uint8_t* codes;
+  size_t count;
+  const float* map;
+  uint8_t flip;
+  int32_t zero2;  // below 2^20 in magnitude
+  float unit;     // 1/2 or 1: exact
+  float scale, offset;
+  bool has_offset;
+  bool adds;  // to what is there
+  float* to;
+};
+
+struct Kit {
+  void (*unpack)(const UnpackArgs&);
+  void (*integers)(const IntegersArgs&);
+  void (*floats)(const FloatsArgs&);
+};
+
+#define QRT_LOWBIT(name, ...) extern const Kit name;
+#include "kernels/lowbit/kernels.inc"
+#undef QRT_LOWBIT
+
+inline constexpr Kernel<const Kit> kKits[] = {
+#define QRT_LOWBIT(name, isa) {#name, isa, {1, 1, 1}, {0, 0}, &name},
+#include "kernels/lowbit/kernels.inc"
+#undef QRT_LOWBIT
+};
+
+}  // namespace qrt::kernels::lowbit
+
+#endif  // QRT_KERNELS_LOWBIT_LOWBIT_H_

@@ -1,0 +1,119 @@
+// Every kit of the lowbit family that this CPU runs, on guarded memory, against the formulas of
+// lowbit.h over codes that are known from how they were packed.
+#include "kernels/lowbit/lowbit.h"
+
+#include <doctest/doctest.h>
+
+#include <vector>
+
+#include "tests/kernels/int8_case.h"
+#include "tests/support/guarded_buffer.h"
+
+namespace qrt::kernels::lowbit {
+namespace {
+
+using test::Guard;
+using test::GuardedBuffer;
+using test::Int8Random;
+
+template <class F>
+void each_kit(F&& f) {
+  for (const Kernel<const Kit>& row : kKits) {
+    if (!includes(detect_isa(), row.isa)) continue;
+    CAPTURE(row.name);
+    f(*row.run);
+  }
+}
+
+constexpr size_t kCounts[] = {0, 1, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 100, 127, 257};
+
+TEST_CASE("lowbit: codes of every width and trits are unpacked, and nothing beyond is read") {
+  for (const uint32_t bits : {kTrits, 1u, 2u, 3u, 4u, 5u, 6u, 7u, 8u})
+    for (const size_t count : kCounts) {
+      CAPTURE(bits);
+      CAPTURE(count);
+      Int8Random random(count * 9 + bits);
+      std::vector<uint8_t> want(count);
+      const size_t bytes = bits == kTrits ? (count + 4) / 5 : (count * bits + 7) / 8;
+      GuardedBuffer<uint8_t> packed(bytes, Guard::after, 0);
+      for (size_t i = 0; i < count; ++i) {
+        const int most = bits == kTrits ? 2 : (1 << bits) - 1;
+        want[i] = static_cast<uint8_t>(random.between(0, most));
+        if (bits == kTrits) {
+          int value = want[i];
+          for (size_t j = i % 5; j != 0; --j) value *= 3;
+          packed[i / 5] = static_cast<uint8_t>(packed[i / 5] + value);
+          continue;
+        }
+        for (uint32_t b = 0; b < bits; ++b)
+          packed[(i * bits + b) / 8] |=
+              static_cast<uint8_t>((want[i] >> b & 1) << (i * bits + b) % 8);
+      }
+      each_kit([&](const Kit& kit) {
+        GuardedBuffer<uint8_t> to(count);
+        kit.unpack({{packed.data(), packed.end(), bits}, count, to.data()});
+        CHECK(std::vector<uint8_t>(to.begin(), to.end()) == want);
+      });
+    }
+}
+
+TEST_CASE("lowbit: codes become integers by a map or by a zero point") {
+  for (const size_t count : kCounts) {
+    CAPTURE(count);
+    Int8Random random(count);
+    GuardedBuffer<uint8_t> codes(count), small(count);
+    for (uint8_t& c : codes) c = static_cast<uint8_t>(random.between(0, 255));
+    for (uint8_t& c : small) c = static_cast<uint8_t>(random.between(0, 15));
+    GuardedBuffer<int8_t> map(256);
+    for (int8_t& m : map) m = static_cast<int8_t>(random.between(-128, 127));
+    each_kit([&](const Kit& kit) {
+      GuardedBuffer<int8_t> to(count);
+      kit.integers({codes.data(), count, map.data(), false, 0, 0, 0, to.data()});
+      for (size_t i = 0; i < count; ++i) CHECK(to[i] == map[codes[i]]);
+      GuardedBuffer<int8_t> first(16);
+      for (size_t i = 0; i < 16; ++i) first[i] = map[i];
+      kit.integers({small.data(), count, first.data(), true, 0, 0, 0, to.data()});
+      for (size_t i = 0; i < count; ++i) CHECK(to[i] == map[small[i]]);
+      for (const int zero : {0, 1, 7, 15}) {
+        kit.integers({small.data(), count, nullptr, true, 8, 1, zero, to.data()});
+        for (size_t i = 0; i < count; ++i) CHECK(int{to[i]} == 2 * (small[i] ^ 8) - zero);
+        kit.integers({small.data(), count, nullptr, true, 0, 0, zero, to.data()});
+        for (size_t i = 0; i < count; ++i) CHECK(int{to[i]} == small[i] - zero);
+      }
+      kit.integers({codes.data(), count, nullptr, false, 0x80, 0, 128, to.data()});
+      for (size_t i = 0; i < count; ++i) CHECK(to[i] == static_cast<int8_t>(codes[i]));
+    });
+  }
+}
+
+TEST_CASE("lowbit: codes become floats, every operation rounded on its own") {
+  for (const size_t count : kCounts) {
+    CAPTURE(count);
+    Int8Random random(count);
+    GuardedBuffer<uint8_t> codes(count);
+    for (uint8_t& c : codes) c = static_cast<uint8_t>(random.between(0, 255));
+    GuardedBuffer<float> map(256), to(count);
+    for (float& m : map) m = random.real(3);
+    each_kit([&](const Kit& kit) {
+      for (int kind = 0; kind < 16; ++kind) {
+        CAPTURE(kind);
+        const bool mapped = kind % 2 != 0, offset = kind / 2 % 2 != 0, adds = kind / 4 % 2 != 0;
+        const float unit = kind < 8 ? 0.5f : 1.0f;
+        for (float& v : to) v = 0.3f;
+        kit.floats({codes.data(), count, mapped ? map.data() : nullptr, 0x80, 256 + 7, unit, 0.37f,
+                    offset ? 0.11f : 0.0f, offset, adds, to.data()});
+        for (size_t i = 0; i < count; ++i) {
+          const int q = static_cast<int8_t>(codes[i]);
+          volatile float v = mapped ? map[codes[i]] : static_cast<float>(2 * q - 7) * unit;
+          v = v * 0.37f;
+          if (offset) v = v + 0.11f;
+          if (adds) v = 0.3f + v;
+          CHECK(to[i] == v);
+        }
+      }
+    });
+  }
+}
+
+}  // namespace
+}  // namespace qrt::kernels::lowbit
