@@ -20,6 +20,8 @@ inline constexpr int32_t kMaxPoolPower = 64;  // of a pool by p-norm
 inline constexpr uint32_t kMaxBooks = 4;
 inline constexpr uint32_t kMaxCentroids = 65536;
 inline constexpr uint32_t kMaxBlockDim = 1024;
+inline constexpr int32_t kMaxLevel = 1 << 16;         // of a grid that activations are rounded to
+inline constexpr uint32_t kMaxSteps = (1 << 16) - 1;  // thresholds per channel
 
 constexpr uint64_t ceil_div(uint64_t x, uint64_t by) {
   return (x + by - 1) / by;

@@ -19,6 +19,9 @@ static_assert(static_cast<int>(Kind::expand) == static_cast<int>(fb::OpKind::exp
 static_assert(static_cast<int>(Kind::tile) == static_cast<int>(fb::OpKind::tile));
 static_assert(static_cast<int>(Kind::softmax) == static_cast<int>(fb::OpKind::softmax));
 static_assert(static_cast<int>(Kind::matmul) == static_cast<int>(fb::OpKind::matmul));
+static_assert(static_cast<int>(Kind::steps) == static_cast<int>(fb::OpKind::steps));
+static_assert(static_cast<int>(ir::FakeQuantize::Rounding::away) ==
+              static_cast<int>(fb::Rounding::away));
 static_assert(static_cast<int>(Kind::quantize) == static_cast<int>(fb::OpKind::quantize));
 static_assert(static_cast<int>(Kind::conv_transpose) ==
               static_cast<int>(fb::OpKind::conv_transpose));
@@ -294,6 +297,19 @@ Tables::Options Tables::options(const Operator&, const ir::ArgReduce& v) {
 
 Tables::Options Tables::options(const Operator&, const ir::TopK& v) {
   return {fb::Operator::VT_TOP_K, fb::CreateTopK(b_, v.axis, u32(v.k), v.smallest, v.indices).o};
+}
+
+Tables::Options Tables::options(const Operator& o, const ir::FakeQuantize& v) {
+  const auto scale = constant(o.scale), zero = constant(o.bias);
+  const auto t = fb::CreateFakeQuantize(
+      b_, scale, zero, v.low, v.high, static_cast<fb::Rounding>(v.rounding), v.zero_after, v.axis);
+  return {fb::Operator::VT_FAKE_QUANTIZE, t.o};
+}
+
+Tables::Options Tables::options(const Operator& o, const ir::Steps& v) {
+  const auto thresholds = constant(o.scale);
+  const auto t = fb::CreateSteps(b_, thresholds, o.count, v.scale, v.bias, v.axis);
+  return {fb::Operator::VT_STEPS, t.o};
 }
 
 }  // namespace qrt::emit

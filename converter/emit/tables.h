@@ -63,6 +63,8 @@ class Tables {
   Options options(const lower::Operator&, const ir::Reduce&);
   Options options(const lower::Operator&, const ir::ArgReduce&);
   Options options(const lower::Operator&, const ir::TopK&);
+  Options options(const lower::Operator&, const ir::FakeQuantize&);
+  Options options(const lower::Operator&, const ir::Steps&);
   template <class Other>
   Options options(const lower::Operator&, const Other&) {
     return {0, 0};  // Reshape, MatMul, Select, Cast: the tensors say everything

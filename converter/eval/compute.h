@@ -81,6 +81,8 @@ Result<void> compute(Call&, const ir::ArgReduce&);
 Result<void> compute(Call&, const ir::TopK&);
 Result<void> compute(Call&, const ir::Expand&);
 Result<void> compute(Call&, const ir::Quantize&);
+Result<void> compute(Call&, const ir::FakeQuantize&);
+Result<void> compute(Call&, const ir::Steps&);
 Result<void> compute(Call&, const ir::MatMul&);
 Result<void> compute(Call&, const ir::ConvTranspose&);
 

@@ -5,6 +5,7 @@
 #define QRT_CONVERTER_EVAL_FUNCTIONS_H_
 
 #include <cstdint>
+#include <span>
 
 #include "converter/ir/graph.h"
 
@@ -19,6 +20,10 @@ bool compare(ir::Binary::Op, int64_t a, int64_t b);  // and the logical ones, on
 // wrap or a divisor was 0, and left alone otherwise.
 int64_t apply(ir::Binary::Op, ir::ElementType type, int64_t a, int64_t b, bool* exact);
 int64_t apply(ir::Unary::Op, ir::ElementType type, int64_t x, bool* exact);
+
+// As ir::FakeQuantize and ir::Steps say; `thresholds` ascend.
+float fake_quantized(const ir::FakeQuantize&, float x, float scale, float zero);
+float stepped(const ir::Steps&, float x, std::span<const float> thresholds);
 
 // The value of an integer type that is congruent to `value`.
 int64_t wrapped(ir::ElementType type, int64_t value);

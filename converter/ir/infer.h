@@ -110,6 +110,8 @@ Result<ValueType> infer(const Inference&, const Select&);
 Result<ValueType> infer(const Inference&, const Reduce&);
 Result<ValueType> infer(const Inference&, const ArgReduce&);
 Result<ValueType> infer(const Inference&, const TopK&);
+Result<ValueType> infer(const Inference&, const FakeQuantize&);
+Result<ValueType> infer(const Inference&, const Steps&);
 
 }  // namespace qrt::ir::detail
 

@@ -174,10 +174,10 @@ struct ConvTranspose {
   Clamp clamp = kNoClamp;
 };
 
-using Attr =
-    std::variant<Conv2d, Linear, Pool2d, Binary, Unary, Affine, Softmax, Concat, Transpose, Reshape,
-                 Pad, Gather, Cast, Identity, Shape, Unsqueeze, Squeeze, Slice, BatchNorm, Resize,
-                 Tile, MatMul, ConvTranspose, Select, Reduce, ArgReduce, TopK, Expand, Quantize>;
+using Attr = std::variant<Conv2d, Linear, Pool2d, Binary, Unary, Affine, Softmax, Concat, Transpose,
+                          Reshape, Pad, Gather, Cast, Identity, Shape, Unsqueeze, Squeeze, Slice,
+                          BatchNorm, Resize, Tile, MatMul, ConvTranspose, Select, Reduce, ArgReduce,
+                          TopK, Expand, Quantize, FakeQuantize, Steps>;
 
 }  // namespace qrt::ir
 

@@ -93,6 +93,32 @@ struct TopK {
   bool smallest = false, indices = false;
 };
 
+// in: x, scale, zero (constants, [1] or one for each element of the axis).
+// y = (q - zero) * scale, q = clamp(round(x / scale + zero), low, high); with zero_after
+// q = clamp(round(x / scale) + zero, low, high), as ONNX has it, and zero is whole. Every operation
+// is rounded to f32. low and high are whole. A NaN stays one.
+struct FakeQuantize {
+  // QONNX's ROUND, HALF_UP, HALF_DOWN, FLOOR, CEIL, DOWN, UP.
+  enum class Rounding {
+    half_even,
+    half_away,
+    half_to_zero,
+    floor,
+    ceil,
+    to_zero,
+    away
+  } rounding = Rounding::half_even;
+  float low = -128, high = 127;
+  bool zero_after = false;
+  int32_t axis = 1;
+};
+// in: x, thresholds (constant, [1, n] or [dimension of the axis, n], rows ascending).
+// y = bias + scale * #{i : x >= threshold[c][i]}; a NaN reaches none.
+struct Steps {
+  float scale = 1, bias = 0;
+  int32_t axis = 1;
+};
+
 }  // namespace qrt::ir
 
 #endif  // QRT_CONVERTER_IR_OPS_ELEMENTWISE_H_

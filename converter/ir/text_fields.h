@@ -33,6 +33,9 @@ inline constexpr const char* kUnaryOps[] = {
     "sinh",   "cosh",       "asinh",     "acosh",   "atanh",        "softsign", "thresholded_relu",
     "shrink", "celu",       "gelu_tanh", "not"};
 
+inline constexpr const char* kRoundings[] = {"half_even", "half_away", "half_to_zero", "floor",
+                                             "ceil",      "to_zero",   "away"};
+
 template <class V>
 void fields(V& v, Window2d& a) {
   v.field("kernel", a.kernel);
@@ -192,6 +195,21 @@ void fields(V& v, TopK& a) {
   v.field("k", a.k);
   v.field("smallest", a.smallest);
   v.field("indices", a.indices);
+}
+
+template <class V>
+void fields(V& v, FakeQuantize& a) {
+  v.word("rounding", a.rounding, kRoundings);
+  v.field("low", a.low);
+  v.field("high", a.high);
+  v.field("zero_after", a.zero_after);
+  v.field("axis", a.axis);
+}
+template <class V>
+void fields(V& v, Steps& a) {
+  v.field("scale", a.scale);
+  v.field("bias", a.bias);
+  v.field("axis", a.axis);
 }
 
 }  // namespace qrt::ir::detail

@@ -13,11 +13,11 @@ namespace qrt::ir {
 namespace {
 
 constexpr const char* kOpNames[] = {
-    "conv2d",  "linear",         "pool2d",  "binary", "unary",      "affine", "softmax",
-    "concat",  "transpose",      "reshape", "pad",    "gather",     "cast",   "identity",
-    "shape",   "unsqueeze",      "squeeze", "slice",  "batch_norm", "resize", "tile",
-    "matmul",  "conv_transpose", "select",  "reduce", "arg_reduce", "top_k",  "expand",
-    "quantize"};
+    "conv2d",   "linear",         "pool2d",  "binary", "unary",      "affine", "softmax",
+    "concat",   "transpose",      "reshape", "pad",    "gather",     "cast",   "identity",
+    "shape",    "unsqueeze",      "squeeze", "slice",  "batch_norm", "resize", "tile",
+    "matmul",   "conv_transpose", "select",  "reduce", "arg_reduce", "top_k",  "expand",
+    "quantize", "fake_quantize",  "steps"};
 static_assert(std::size(kOpNames) == std::variant_size_v<Attr>);
 constexpr const char* kTypeNames[] = {"f32", "f16", "i8", "u8", "i32", "i64", "boolean"};
 

@@ -39,7 +39,9 @@ enum class Kind : uint8_t {
   expand = 20,
   matmul = 21,
   conv_transpose = 22,
-  quantize = 23
+  quantize = 23,
+  fake_quantize = 24,
+  steps = 25
 };
 // Whether operators of this kind have weights.
 inline bool is_layer(Kind kind) {
@@ -68,6 +70,7 @@ struct Weights {
 
 // `attr` is the graph's own attribute struct, with axes counted from the front. Layers: inputs are
 // x and, if flagged, the residual; scale and bias are empty where absent. Affine: both are there.
+// FakeQuantize: bias holds the zeros. Steps: scale holds the thresholds.
 struct Operator {
   std::string name;
   Kind kind = Kind::reshape;
@@ -75,6 +78,7 @@ struct Operator {
   ir::Attr attr;
   uint32_t weights = 0;
   std::vector<float> scale, bias;
+  uint32_t count = 0;  // Steps: thresholds per channel
 };
 
 struct File {

@@ -67,6 +67,36 @@ Result<void> lower_affine(Context& context, const ir::Node& n, Operator& op) {
   return take_vector(context, n, next, shape.back(), op.bias);
 }
 
+namespace {
+
+// The axis of a quantizer's rows, counted from the front; of a single row none, which is 0.
+void row_axis(const Context& context, const ir::Node& n, int32_t& axis) {
+  if (axis < 0) axis += static_cast<int32_t>(context.value(n.in.at(0)).shape.size());
+  bool many = false;
+  for (size_t i = 1; i < n.in.size(); ++i) many = many || context.value(n.in[i]).shape.at(0) > 1;
+  if (!many) axis = 0;
+}
+
+}  // namespace
+
+Result<void> lower_fake_quantize(Context& context, const ir::Node& n, Operator& op) {
+  row_axis(context, n, std::get<ir::FakeQuantize>(op.attr).axis);
+  QRT_CHECK_OK(add_inputs(context, n, 0, 1, op));
+  size_t next = 1;
+  const auto count = [&] { return context.value(n.in.at(next)).shape.at(0); };
+  QRT_CHECK_OK(take_vector(context, n, next, count(), op.scale));
+  return take_vector(context, n, next, count(), op.bias);
+}
+
+Result<void> lower_steps(Context& context, const ir::Node& n, Operator& op) {
+  row_axis(context, n, std::get<ir::Steps>(op.attr).axis);
+  QRT_CHECK_OK(add_inputs(context, n, 0, 1, op));
+  const auto& thresholds = context.value(n.in.at(1)).shape;
+  op.count = static_cast<uint32_t>(thresholds.at(1));
+  size_t next = 1;
+  return take_vector(context, n, next, thresholds.at(0) * thresholds.at(1), op.scale);
+}
+
 Result<void> lower_pool2d(Context& context, const ir::Node& n, Operator& op) {
   auto& pool = std::get<ir::Pool2d>(op.attr);
   QRT_CHECK_OK(need_nhwc(n, pool.layout));

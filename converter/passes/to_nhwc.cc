@@ -135,10 +135,12 @@ class Rewriter {
         std::holds_alternative<ir::Concat>(n.attr) || std::holds_alternative<ir::Softmax>(n.attr) ||
         std::holds_alternative<ir::Pad>(n.attr) || std::holds_alternative<ir::Slice>(n.attr) ||
         std::holds_alternative<ir::Resize>(n.attr) || std::holds_alternative<ir::Tile>(n.attr) ||
-        std::holds_alternative<ir::Cast>(n.attr) || std::holds_alternative<ir::Select>(n.attr);
+        std::holds_alternative<ir::Cast>(n.attr) || std::holds_alternative<ir::Select>(n.attr) ||
+        quantizes(n);
     const size_t r = rank(n.out[0]);
     if (std::holds_alternative<ir::Gather>(n.attr)) return gathers_last(n);
     if (!follows || r < 3) return false;
+    if (quantizes(n)) return twin(n.in[0]) >= 0;
     bool any = false;
     for (ValueId v : n.in) {
       any = any || (value_of(g_, v).constant < 0 && rank(v) == r && twin(v) >= 0);
@@ -148,6 +150,12 @@ class Rewriter {
       if (constant != nullptr && constant->encoding) return false;
     }
     return any;
+  }
+
+  // Its constants are rows along the axis, whatever the layout.
+  static bool quantizes(const Node& n) {
+    return std::holds_alternative<ir::FakeQuantize>(n.attr) ||
+           std::holds_alternative<ir::Steps>(n.attr);
   }
 
   // A gather by a list of indices keeps the rank, so its data may be channels-last. Others change
@@ -203,12 +211,17 @@ class Rewriter {
       if (a < 0) a += static_cast<int32_t>(r);
       return perm_to_first(r)[static_cast<size_t>(a)];
     };
+    // A quantizer of one row may name any axis.
+    const auto row_axis = [&](int32_t a) {
+      const auto whole = static_cast<int32_t>(r);
+      return a >= -whole && a < whole ? axis(a) : a;
+    };
     if (is_layer(n)) {
       LayerInputs in = inputs_of(n);
       in.x = last(in.x);
       if (in.residual >= 0) in.residual = last(in.residual);
       set_inputs(n, in);
-    } else if (std::holds_alternative<ir::Affine>(n.attr)) {
+    } else if (std::holds_alternative<ir::Affine>(n.attr) || quantizes(n)) {
       n.in[0] = last(n.in[0]);
     } else if (auto* gather = std::get_if<ir::Gather>(&n.attr)) {
       gather->axis = axis(gather->axis);
@@ -220,6 +233,8 @@ class Rewriter {
     if (auto* t = std::get_if<ir::ConvTranspose>(&n.attr)) t->layout = Layout::nhwc;
     if (auto* p = std::get_if<ir::Pool2d>(&n.attr)) p->layout = Layout::nhwc;
     if (auto* a = std::get_if<ir::Affine>(&n.attr)) a->layout = Layout::nhwc;
+    if (auto* f = std::get_if<ir::FakeQuantize>(&n.attr)) f->axis = row_axis(f->axis);
+    if (auto* s = std::get_if<ir::Steps>(&n.attr)) s->axis = row_axis(s->axis);
     if (auto* s = std::get_if<ir::Softmax>(&n.attr)) s->axis = axis(s->axis);
     if (auto* c = std::get_if<ir::Concat>(&n.attr)) c->axis = axis(c->axis);
     if (auto* p = std::get_if<ir::Pad>(&n.attr)) {

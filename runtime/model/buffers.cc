@@ -37,7 +37,9 @@ Status read_buffers(Reader& r) {
   const Span<Bytes> bytes = r.keep.array<Bytes>(n);
   const Span<uint64_t> checksums = r.keep.array<uint64_t>(n);
   r.known = r.keep.array<uint8_t>(n);
-  if (bytes.size() != n || checksums.size() != n || r.known.size() != n) return out_of_memory();
+  r.steps = r.keep.array<uint32_t>(n);
+  if (bytes.size() != n || checksums.size() != n || r.known.size() != n || r.steps.size() != n)
+    return out_of_memory();
   for (uint32_t i = 0; i < n; ++i) {
     const fb::Buffer& buffer = *buffers->Get(i);
     bytes[i] = {buffer.data()->data(), buffer.data()->size()};

@@ -92,6 +92,11 @@ constexpr Field kTileFields[] = {{fb::Tile::VT_REPEATS, Refers::bytes4, nullptr}
 constexpr Type kTile = type_of(kTileFields);
 constexpr Field kReduceFields[] = {{fb::Reduce::VT_AXES, Refers::bytes4, nullptr}};
 constexpr Type kReduce = type_of(kReduceFields);
+constexpr Field kFakeQuantizeFields[] = {{fb::FakeQuantize::VT_SCALE, Refers::table, &kLeaf},
+                                         {fb::FakeQuantize::VT_ZERO, Refers::table, &kLeaf}};
+constexpr Type kFakeQuantize = type_of(kFakeQuantizeFields);
+constexpr Field kStepsFields[] = {{fb::Steps::VT_THRESHOLDS, Refers::table, &kLeaf}};
+constexpr Type kSteps = type_of(kStepsFields);
 constexpr Field kOperatorFields[] = {
     {fb::Operator::VT_NAME, Refers::text, nullptr},
     {fb::Operator::VT_INPUTS, Refers::bytes4, nullptr},
@@ -113,7 +118,9 @@ constexpr Field kOperatorFields[] = {
     {fb::Operator::VT_CONV_TRANSPOSE, Refers::table, &kConvTranspose},
     {fb::Operator::VT_REDUCE, Refers::table, &kReduce},
     {fb::Operator::VT_ARG_REDUCE, Refers::table, &kLeaf},
-    {fb::Operator::VT_TOP_K, Refers::table, &kLeaf}};
+    {fb::Operator::VT_TOP_K, Refers::table, &kLeaf},
+    {fb::Operator::VT_FAKE_QUANTIZE, Refers::table, &kFakeQuantize},
+    {fb::Operator::VT_STEPS, Refers::table, &kSteps}};
 constexpr Type kOperator = type_of(kOperatorFields);
 constexpr Field kPreprocessFields[] = {{fb::Preprocess::VT_MEAN, Refers::bytes4, nullptr},
                                        {fb::Preprocess::VT_STD, Refers::bytes4, nullptr}};

@@ -37,7 +37,8 @@ static_assert(same(Coordinates::tf_crop_and_resize, fb::Coordinates::MAX));
 static_assert(same(NearestMode::ceil, fb::NearestMode::MAX));
 static_assert(same(OpKind::matmul, fb::OpKind::matmul));
 static_assert(same(OpKind::conv_transpose, fb::OpKind::conv_transpose));
-static_assert(same(OpKind::quantize, fb::OpKind::MAX));
+static_assert(same(OpKind::quantize, fb::OpKind::quantize));
+static_assert(same(OpKind::steps, fb::OpKind::MAX) && same(Rounding::away, fb::Rounding::MAX));
 static_assert(same(OpKind::select, fb::OpKind::select) && same(OpKind::cast, fb::OpKind::cast));
 static_assert(same(OpKind::reduce, fb::OpKind::reduce) && same(OpKind::top_k, fb::OpKind::top_k));
 static_assert(same(ReduceMode::log_sum_exp, fb::ReduceMode::MAX));
@@ -113,7 +114,7 @@ Status open_model(Bytes file, Arena& keep, Model& model) {
   const fb::Model& root = *fb::GetModel(file.data());
   QRT_TRY(check_header(root, file, model));
   QRT_TRY(check_coverage(root, file, keep.allocator()));
-  Reader reader{root, keep, model, {}};
+  Reader reader{root, keep, model, {}, {}};
   QRT_TRY(read_buffers(reader));
   QRT_TRY(read_names(reader));
   QRT_TRY(read_tensors(reader));
@@ -199,6 +200,10 @@ const char* name_of(OpKind kind) {
       return "expand";
     case OpKind::quantize:
       return "quantize";
+    case OpKind::fake_quantize:
+      return "fake_quantize";
+    case OpKind::steps:
+      return "steps";
   }
   return "unknown";
 }

@@ -51,6 +51,8 @@ struct Node {
     const ReduceAttr* reduce;
     const ArgReduceAttr* arg_reduce;
     const TopKAttr* top_k;
+    const FakeQuantizeAttr* fake_quantize;
+    const StepsAttr* steps;
     const void* attr = nullptr;
   };
 };

@@ -24,6 +24,9 @@ Status read_options(Reader&, const fb::Tile&, const Node&, TileAttr&);
 Status read_options(Reader&, const fb::Reduce&, const Node&, ReduceAttr&);
 Status read_options(Reader&, const fb::ArgReduce&, const Node&, ArgReduceAttr&);
 Status read_options(Reader&, const fb::TopK&, const Node&, TopKAttr&);
+// node_quantizers.cc
+Status read_options(Reader&, const fb::FakeQuantize&, const Node&, FakeQuantizeAttr&);
+Status read_options(Reader&, const fb::Steps&, const Node&, StepsAttr&);
 
 }  // namespace qrt
 

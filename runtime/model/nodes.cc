@@ -251,6 +251,8 @@ Status check_tables(const fb::Operator& o) {
       {OpKind::reduce, o.reduce()},
       {OpKind::arg_reduce, o.arg_reduce()},
       {OpKind::top_k, o.top_k()},
+      {OpKind::fake_quantize, o.fake_quantize()},
+      {OpKind::steps, o.steps()},
   };
   for (const auto& row : rows) {
     QRT_REQUIRE(row.table == nullptr || static_cast<int>(row.kind) == static_cast<int>(o.kind()),
@@ -308,6 +310,10 @@ Status read_attrs(Reader& r, const fb::Operator& o, Node& node) {
       return read_attr(r, o.arg_reduce(), node, &node.arg_reduce);
     case OpKind::top_k:
       return read_attr(r, o.top_k(), node, &node.top_k);
+    case OpKind::fake_quantize:
+      return read_attr(r, o.fake_quantize(), node, &node.fake_quantize);
+    case OpKind::steps:
+      return read_attr(r, o.steps(), node, &node.steps);
     case OpKind::reshape:
     case OpKind::matmul:
     case OpKind::select:

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "runtime/model/quantizers.h"
 #include "runtime/model/weights.h"
 #include "runtime/tensor/tensor.h"
 
@@ -36,6 +37,8 @@ enum class OpKind : uint8_t {
   matmul = 21,
   conv_transpose = 22,
   quantize = 23,
+  fake_quantize = 24,
+  steps = 25,
 };
 const char* name_of(OpKind);  // "unknown" for a number that is no kind
 

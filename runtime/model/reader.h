@@ -19,9 +19,18 @@ struct Reader {
   const fb::Model& root;
   Arena& keep;
   Model& model;
-  Span<uint8_t> known;  // per buffer: what scans have found, so that each runs once at most
+  Span<uint8_t> known;   // per buffer: what scans have found, so that each runs once at most
+  Span<uint32_t> steps;  // per buffer of thresholds: how they were read, likewise
 };
-enum Known : uint8_t { known_finite_f32 = 1, known_finite_f16 = 2, known_codes = 4 };
+enum Known : uint8_t {
+  known_finite_f32 = 1,
+  known_finite_f16 = 2,
+  known_codes = 4,
+  known_scales_f32 = 8,
+  known_scales_f16 = 16,
+  known_levels_f32 = 32,
+  known_levels_f16 = 64
+};
 
 inline constexpr Code kBadModel = Code::invalid_model;
 

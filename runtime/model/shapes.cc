@@ -212,6 +212,13 @@ void without(const LongShape& in, const Gone& gone, bool keep_dims, LongShape* o
   }
 }
 
+// One row, or one for each element of the axis.
+Status rows_fit(int64_t rows, const LongShape& in, int32_t axis) {
+  if (rows == 1 || rows == in.dim[axis]) return {};
+  return Status(kBad, 164, "the rows of a quantizer do not count the axis")
+      .values(rows, in.dim[axis]);
+}
+
 Status output_shape(const Model& m, const Node& node, int64_t batch, LongShape* out) {
   const LongShape in = at_batch(m.tensors[node.inputs[0]], batch);
   *out = in;
@@ -253,6 +260,13 @@ Status output_shape(const Model& m, const Node& node, int64_t batch, LongShape* 
             .values(node.affine->scale.count, in.dim[in.rank - 1]);
       }
       return {};
+    case OpKind::fake_quantize: {
+      const FakeQuantizeAttr& a = *node.fake_quantize;
+      QRT_TRY(rows_fit(a.scale.count, in, a.axis));
+      return rows_fit(a.zero.count, in, a.axis);
+    }
+    case OpKind::steps:
+      return rows_fit(node.steps->thresholds.count / node.steps->count, in, node.steps->axis);
     case OpKind::concat:
       return concat_out(m, node, batch, out);
     case OpKind::transpose:

@@ -96,6 +96,11 @@ LayerInfo describe_layer(const qrt::Model& m, const Node& n, Counter& counter) {
     counter.add(n.affine->scale, layer.bytes.constants);
     counter.add(n.affine->bias, layer.bytes.constants);
   }
+  if (n.kind == OpKind::fake_quantize) {
+    counter.add(n.fake_quantize->scale, layer.bytes.constants);
+    counter.add(n.fake_quantize->zero, layer.bytes.constants);
+  }
+  if (n.kind == OpKind::steps) counter.add(n.steps->thresholds, layer.bytes.constants);
   for (uint32_t t : n.inputs)
     if (m.tensors[t].is_constant) counter.add(m.tensors[t].constant, layer.bytes.constants);
   if (const Weights* w = weights_of(n)) {

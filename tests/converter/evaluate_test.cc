@@ -229,6 +229,33 @@ TEST_CASE("normalization, affine and softmax") {
   CHECK(relative_error(log_soft, {-1.3132617f, -0.3132617f}) < 1e-6);
 }
 
+TEST_CASE("quantizers round, clamp and count") {
+  const Tensor x = floats({1, 2, 4}, {-0.5f, 0.5f, 1.5f, 9, -1.2f, 0.2f, 2.5f, -9});
+  const auto grid = [&](const char* options) {
+    return run_op(std::string("fake_quantize(%x, %s, %z) {low=-2, high=3, ") + options + "}", x,
+                  "const %s: f32[2] = {1, 0.5}\nconst %z: f32[1] = {0}\n");
+  };
+  CHECK(grid("rounding=half_even") == Floats{0, 0, 2, 3, -1, 0, 1.5f, -1});
+  CHECK(grid("rounding=half_away") == Floats{-1, 1, 2, 3, -1, 0, 1.5f, -1});
+  CHECK(grid("rounding=half_to_zero") == Floats{0, 0, 1, 3, -1, 0, 1.5f, -1});
+  CHECK(grid("rounding=floor") == Floats{-1, 0, 1, 3, -1, 0, 1.5f, -1});
+  CHECK(grid("rounding=ceil") == Floats{0, 1, 2, 3, -1, 0.5f, 1.5f, -1});
+  CHECK(grid("rounding=to_zero") == Floats{0, 0, 1, 3, -1, 0, 1.5f, -1});
+  CHECK(grid("rounding=away") == Floats{-1, 1, 2, 3, -1, 0.5f, 1.5f, -1});
+  // A zero of a half, added before the rounding; one of 1, after it.
+  CHECK(run_op("fake_quantize(%x, %s, %z) {low=0, high=3}", floats({4}, {0, 0.9f, 1.1f, -5}),
+               "const %s: f32[1] = {1}\nconst %z: f32[1] = {0.5}\n") ==
+        Floats{-0.5f, 0.5f, 1.5f, -0.5f});
+  CHECK(run_op("fake_quantize(%x, %s, %z) {low=0, high=3, zero_after=true}",
+               floats({4}, {0.5f, 1.5f, 9, -5}),
+               "const %s: f32[1] = {1}\nconst %z: f32[1] = {1}\n") == Floats{0, 2, 2, -1});
+  const std::string rows = "const %t: f32[2,2] = {0, 1, -2, 2.5}\n";
+  CHECK(run_op("steps(%x, %t) {scale=2, bias=-1, axis=1}", x, rows) ==
+        Floats{-1, 1, 3, 3, 1, 1, 3, -1});
+  CHECK(run_op("steps(%x, %t) {scale=2, bias=-1, axis=-1}", floats({2, 2}, {0, 2.5f, 1, -3}),
+               rows) == Floats{1, 3, 3, -1});
+}
+
 TEST_CASE("data moves where it should") {
   const Tensor x = floats({2, 3}, {1, 2, 3, 4, 5, 6});
   CHECK(run_op("transpose(%x) {perm=[1,0]}", x) == Floats{1, 4, 2, 5, 3, 6});

@@ -15,6 +15,9 @@ input %x: f32[N,2,4,4]
 input %"in put:0": f32[4]
 const %w: f32[2,1,3,3] = fill 0.5
 const %s: f32[2] = {1, -0.25}
+const %s1: f32[1] = {0.5}
+const %zeros: f32[2] = {1, -2}
+const %rows: f32[2,3] = {-1, 0, 1, 2, 2, 5}
 const %half: f16[3] = {0.5, 1, 2}
 const %codes: u8[2] = {1, 0}
 const %index: i64[3] = {0, -1, 1}
@@ -44,9 +47,13 @@ node cut = slice(%size) {starts=[1], ends=[3], axes=[0], steps=[1]} -> %cut: i64
 node bigger = resize(%c) {mode=cubic, coordinates=tf_crop_and_resize, nearest=ceil, sizes=[0,0,8,8], scales=[0,0,2,1.5], roi=[0,0,0.25,0,1,1,0.75,1], cubic_a=-0.5, exclude_outside=true, outside=3} -> %bigger: f32[N,2,8,8]
 node many = tile(%bigger) {repeats=[1,2,1,1]} -> %many: f32[N,4,8,8]
 node all = expand(%w1, %x) -> %all: f32[N,3]
+node grid = fake_quantize(%c, %s1, %zeros) {rounding=half_away, low=0, high=15, zero_after=true, axis=-3} -> %grid: f32[N,2,4,4]
+node steps = steps(%c, %rows) {scale=0.5, bias=-1, axis=-3} -> %stepped: f32[N,2,4,4]
 output %pad
 output %all
 output %many
+output %grid
+output %stepped
 output %down
 output %cut
 output %cast

@@ -128,6 +128,17 @@ TEST_CASE("inference refuses shapes and attributes that do not fit") {
       {"binary(%m, %index)", 550},
       {"affine(%m, %v, %v)", 550},
       {"batch_norm(%x, %v, %v, %v, %v)", 550},
+      {"fake_quantize(%m, %v, %one)", 550},
+      {"fake_quantize(%m, %one)", 554},
+      {"fake_quantize(%m, %one, %one) {low=4, high=3}", 553},
+      {"fake_quantize(%m, %one, %one) {high=0.5}", 553},
+      {"fake_quantize(%m, %one, %one) {high=65537}", 553},
+      {"fake_quantize(%m, %minus, %one)", 553},
+      {"fake_quantize(%m, %one, %half) {zero_after=true}", 553},
+      {"fake_quantize(%m, %one, %v) {axis=0}", 552},
+      {"steps(%m, %one)", 550},
+      {"steps(%m, %rows)", 550},
+      {"steps(%m, %falls)", 553},
       {"softmax(%m) {axis=0}", 552},
       {"softmax(%m) {axis=2}", 553},
       {"concat(%m, %m) {axis=0}", 552},
@@ -177,6 +188,13 @@ const %v: f32[5] = fill 1
 const %two: f32[2,6] = fill 1
 const %index: i64[6] = fill 0
 const %ids: f32[2] = fill 0
+const %one: f32[1] = {1}
+const %minus: f32[1] = {-1}
+const %half: f32[1] = {0.5}
+const %six: f32[1] = {6}
+const %row: f32[1,2] = {1, 2}
+const %rows: f32[2,1] = {1, 2}
+const %falls: f32[1,2] = {2, 1}
 input %batch_ids: i64[N,2]
 )";
   for (const Case& c : cases) {

@@ -22,7 +22,7 @@ uint32_t add_input(FullModel& f, const std::vector<int32_t>& dims, fb::DType dty
 TEST_CASE("operators: kind, options, arity, indices") {
   check_mutations({
       {"name", [](FullModel& f) { f.op(0).name = "a\tb"; }, 109},
-      {"kind 24", [](FullModel& f) { f.op(0).kind = static_cast<fb::OpKind>(24); }, 110},
+      {"kind 26", [](FullModel& f) { f.op(0).kind = static_cast<fb::OpKind>(26); }, 110},
       {"kind beyond", [](FullModel& f) { f.op(0).kind = static_cast<fb::OpKind>(200); }, 110},
       {"other kind", [](FullModel& f) { f.op(f.reshape).kind = fb::OpKind::unary; }, 161},
       {"foreign options",

@@ -312,6 +312,21 @@ void add_choices(FullModel& f, uint32_t pooled) {
   f.op(f.top_k).top_k->k = 2;
   b.op("cast", fb::OpKind::cast, {where}, as_float);
   f.cast = last_op(f);
+  const uint32_t levels = b.tensor("levels", {1, 3, 3, 6});
+  b.op("fake_quantize", fb::OpKind::fake_quantize, {chosen}, levels).fake_quantize =
+      make_unique<fb::FakeQuantizeT>();
+  f.fake_quantize = last_op(f);
+  fb::FakeQuantizeT& grid = *f.op(f.fake_quantize).fake_quantize;
+  grid.scale = b.constant({0.5f, 1, 2, 3, 4, 5});
+  grid.zero = b.constant({1});
+  grid.low = -4, grid.high = 3, grid.axis = 3, grid.zero_after = true;
+  grid.rounding = fb::Rounding::floor;
+  b.op("steps", fb::OpKind::steps, {chosen}, b.tensor("stepped", {1, 3, 3, 6})).steps =
+      make_unique<fb::StepsT>();
+  f.steps = last_op(f);
+  fb::StepsT& steps = *f.op(f.steps).steps;
+  steps.thresholds = b.constant({-1, 0, 1, -1, 0, 2, -1, 0, 3, -1, 0, 4, -1, 0, 5, -1, 0, 6});
+  steps.count = 3, steps.axis = -1, steps.scale = 2, steps.bias = -1;
 }
 
 void add_face(FullModel& f) {

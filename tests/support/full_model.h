@@ -15,7 +15,7 @@ struct FullModel {
   size_t transpose, conv, codebook_conv, pool, global, binary, unary, affine, pad, concat, reshape,
       linear, table_linear, affine_linear, planes_linear, trits_linear, softmax, slice, resize,
       gather, tile, expand, norm, product, transposed, compare, select, reduce, arg_reduce, top_k,
-      cast, quantize;
+      cast, quantize, fake_quantize, steps;
   size_t quantized;  // the tensor that quantize makes
   // weights
   size_t w_dense, w_codebook, w_i8, w_table, w_affine, w_planes, w_trits, w_transposed;
