@@ -87,9 +87,7 @@ void check(const ConvertOptions& o, const std::string& layers) {
   if (o.test.empty() != o.truth.empty())
     refuse("--test and --truth belong together: rows and the class of each; give both");
   if (!layers.empty() && o.method.empty() && !o.int8)
-    refuse("--layers sets options of --method pq, but no method is chosen; add --method pq");
-  if (!o.method_options.empty() && o.method.empty())
-    refuse("--pq sets options of --method pq, but no method is chosen; add --method pq");
+    refuse("--layers sets options of a method, but none is chosen; add --method pq");
   if (!o.save_layers.empty()) {
     inputs.push_back(o.output);
     inputs.push_back(o.report);
@@ -118,7 +116,7 @@ std::string record(const ConvertOptions& o) {
   if (!o.method.empty()) add("--method " + o.method);
   for (const auto& [key, value] : o.method_options)
     add(key == "layers" ? "--layers sha256:" + sha256_hex(value.data(), value.size())
-                        : "--pq " + key + "=" + value);
+                        : "--" + o.method + " " + key + "=" + value);
   if (o.target_size > 0) add("--target-size " + std::to_string(o.target_size));
   if (o.max_drop >= 0) add("--max-drop " + short_number(o.max_drop));
   if (o.int8) add("--activations int8 --calibration " + o.calibration);
@@ -135,6 +133,18 @@ std::string record(const ConvertOptions& o) {
   }
   if (!o.preprocess.empty()) add("--preprocess " + o.preprocess);
   return out.str();
+}
+
+// Options of a method belong to no other.
+void take_options(const std::string& method, const std::vector<std::string>& pairs,
+                  ConvertOptions& o) {
+  if (pairs.empty()) return;
+  const std::string option = "--" + method;
+  if (o.method != method)
+    refuse(option + " sets options of --method " + method + ", but " +
+           (o.method.empty() ? "no method" : "--method " + o.method) + " is chosen; add --method " +
+           method + " or leave " + option + " out");
+  o.method_options = parse_pairs(option.c_str(), pairs);
 }
 
 std::string method_help() {
@@ -228,15 +238,17 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
         return std::isfinite(v) ? std::string() : text + " is not a number to compare with";
       },
       "");
-  std::vector<std::string> pq, shapes;
+  std::map<std::string, std::vector<std::string>> words;  // for each method
+  std::vector<std::string> shapes;
   std::string layers, target, activations = "f32";
   app.add_option("model", o.model, "The ONNX model")->required();
   app.add_option("-o,--output", o.output, "The .qrt file to write");
   app.add_option("--weights", o.weights, "A PyTorch checkpoint for the model's parameters");
   app.add_option("--method", o.method, "Compress dense layers: " + method_help());
-  app.add_option("--pq", pq,
-                 "Options of --method pq as key=value: " + std::string(quant::methods()[0].options))
-      ->allow_extra_args(true);
+  for (const quant::Method& m : quant::methods())
+    app.add_option(std::string("--") + m.name, words[m.name],
+                   std::string("Options of --method ") + m.name + " as key=value: " + m.options)
+        ->allow_extra_args(true);
   app.add_option("--layers", layers, "Settings layer by layer: a JSON file, see docs/layers.md");
   app.add_option("--target-size", target,
                  "Choose settings per layer for a file of at most so many bytes (600k, 1.5M)");
@@ -296,7 +308,7 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
     app.exit(e);
     return false;
   }
-  o.method_options = parse_pairs("--pq", pq);
+  for (const auto& [method, pairs] : words) take_options(method, pairs, o);
   for (const std::string& text : shapes) add_shape(text, o.shapes);
   if (!target.empty()) o.target_size = parse_bytes(target);
   o.int8 = activations == "int8";

@@ -4,7 +4,7 @@
 //
 //   retarget   W* = W + (R / s - W H) (H + ridge)^-1, the best dense weights
 //   normalise  V = W* / r with r_o^2 = W*_o H W*_o', s_o becomes s_o r_o
-//   code       k-means on V, then fit.h with the importance s_o^2
+//   code       V by the method, with the importance s_o^2
 //   scale      s_o = Q_o R_o / Q_o H Q_o', and b_o = E t_o - s_o Q_o E x
 #include "converter/quant/network.h"
 
@@ -17,10 +17,7 @@
 #include "converter/eval/algebra.h"
 #include "converter/ir/edit.h"
 #include "converter/passes/layer.h"
-#include "converter/quant/calibrate.h"
 #include "converter/quant/capture.h"
-#include "converter/quant/fit.h"
-#include "converter/quant/kept_layer.h"
 #include "converter/quant/rows.h"
 
 namespace qrt::quant {
@@ -107,10 +104,10 @@ void drop_noise(Statistics& s) {
 
 class Coder {
  public:
-  Coder(ir::Graph& graph, const Repairs& repairs, int32_t threads, Journal* journal)
-      : graph_(graph), repairs_(repairs), threads_(threads), journal_(journal) {}
+  Coder(ir::Graph& graph, const SequenceOptions& options)
+      : graph_(graph), repairs_(options.repairs), method_(options.method) {}
 
-  bool was_kept = false;  // the clustering of the last layer came from the journal
+  bool was_kept = false;  // the last layer came from the journal
 
   // Codes (or, without a plan, retargets) the node from its moments.
   Result<CodedLayer> layer(ir::NodeId id, const LayerPlan* plan, const LayerMoments& moments) {
@@ -200,32 +197,17 @@ class Coder {
 
   Result<void> code(const LayerPlan& plan, CodedLayer& out) {
     if (repairs_.normalise && repairs_.scale) normalise();
-    const std::vector<float> target(target_.begin(), target_.end());
-    const int64_t d = plan.settings.dim, k = s_.inputs, blocks = (k + d - 1) / d;
-    std::vector<double> grams(at(blocks * d * d), 0.0);
-    for (int64_t g = 0; g < s_.groups; ++g)
-      for (int64_t b = 0; b < blocks; ++b)
-        for (int64_t i = 0; i < std::min(d, k - b * d); ++i)
-          for (int64_t j = 0; j < std::min(d, k - b * d); ++j)
-            grams[at((b * d + i) * d + j)] += s_.h[at((g * k + b * d + i) * k + b * d + j)];
-    const bool has_energy = std::any_of(grams.begin(), grams.end(), [](double v) { return v > 0; });
-    auto coded = encode_kept_layer(journal_, target, s_.outputs, k, plan.settings,
-                                   has_energy ? grams : std::vector<double>(), plan.seed, threads_,
-                                   &was_kept);
+    LayerProblem problem{s_.groups, s_.inputs, s_.outputs, {}, {}, s_.ridge, gains_, {}};
+    problem.target.assign(target_.begin(), target_.end());
+    const bool has_energy = std::any_of(s_.h.begin(), s_.h.end(), [](double v) { return v != 0; });
+    if (has_energy) problem.gram = std::move(s_.h);
+    auto coded = plan.encode(problem);
     if (!coded.ok()) return coded.error();
-    out.book = std::move(coded->book);
-    if (has_energy && (repairs_.refit || repairs_.reassign)) {
-      FitProblem problem{s_.groups, k, s_.outputs, target, {s_.h.begin(), s_.h.end()}, {}};
-      for (int64_t i = 0; i < s_.groups * k; ++i)
-        problem.gram[at(i * k + i % k)] += static_cast<float>(s_.ridge[at(i / k)]);
-      for (const double g : gains_) problem.importance.push_back(static_cast<float>(g * g));
-      FitOptions fit;
-      fit.rounds = repairs_.rounds;
-      fit.refit = repairs_.refit;
-      fit.reassign = repairs_.reassign;
-      fit_codebook(problem, fit, out.book);
-    }
-    const std::vector<float> now = decode(Encoding(out.book), s_.outputs, k);
+    if (has_energy) s_.h = std::move(problem.gram);
+    was_kept = coded->was_kept;
+    out.encoding = std::move(coded->encoding);
+    out.source = method_;
+    const std::vector<float> now = decode(*out.encoding, s_.outputs, s_.inputs);
     target_.assign(now.begin(), now.end());
     return {};
   }
@@ -271,8 +253,7 @@ class Coder {
 
   ir::Graph& graph_;
   const Repairs& repairs_;
-  const int32_t threads_;
-  Journal* const journal_;
+  const std::string& method_;
   passes::LayerInputs in_;
   std::vector<float> weights_, scale_;
   std::vector<double> target_, gains_;
@@ -281,20 +262,31 @@ class Coder {
 
 // A layer too wide for its moments, on the inputs of the graph as it is coded so far.
 Result<CodedLayer> code_wide(const ir::Graph& graph, const LayerPlan& plan,
-                             const CalibrationData& data, int32_t threads) {
-  const ir::ValueId weight = graph.nodes[at(plan.node)].in[1];
+                             const CalibrationData& data, const std::string& method) {
+  const ir::Node& node = graph.nodes[at(plan.node)];
+  const ir::ValueId weight = node.in[1];
   const std::vector<int64_t>& shape = graph.values[at(weight)].shape;
-  const GramRequest request{plan.node, plan.settings.dim,
-                            plan.settings.gram == GramKind::per_block};
-  auto grams = collect_grams(graph, std::span(&request, 1), data, kWidePositions, plan.seed);
+  const auto* conv = std::get_if<ir::Conv2d>(&node.attr);
+  auto grams = collect_grams(graph, std::span(&plan.wide, 1), data, kWidePositions, plan.seed);
   if (!grams.ok()) return grams.error();
-  auto coded = encode_kept_layer(data.control.journal, ir::constant_of(graph, weight)->data,
-                                 shape[0], ir::element_count(shape) / shape[0], plan.settings,
-                                 (*grams)[0].sums, plan.seed, threads);
+  LayerProblem problem;
+  problem.groups = conv ? conv->groups : 1;
+  problem.outputs = shape[0], problem.inputs = ir::element_count(shape) / shape[0];
+  problem.target = ir::constant_of(graph, weight)->data;
+  problem.gains.assign(at(problem.outputs), 1.0);
+  problem.blocks = std::move((*grams)[0].sums);
+  auto coded = plan.encode(problem);
   if (!coded.ok()) return coded.error();
   CodedLayer out;
-  out.book = std::move(coded->book);
-  out.weight_error = coded->weight_error;
+  out.encoding = std::move(coded->encoding);
+  out.source = method;
+  const std::vector<float> now = decode(*out.encoding, problem.outputs, problem.inputs);
+  double lost = 0, all = 0;
+  for (size_t i = 0; i < now.size(); ++i) {
+    const double w = problem.target[i], d = w - double{now[i]};
+    lost += d * d, all += w * w;
+  }
+  out.weight_error = all > 0 ? lost / all : 0;
   out.output_error = coded->output_error;
   return out;
 }
@@ -306,9 +298,9 @@ void commit_layer(ir::Graph& g, ir::NodeId id, const CodedLayer& layer) {
   passes::LayerInputs in = passes::inputs_of(node);
   const ir::ValueId old = in.weight;
   ir::Constant c;
-  if (layer.weights.empty()) {
-    c.encoding = std::make_shared<const Encoding>(layer.book);
-    c.source = "pq";
+  if (layer.encoding) {
+    c.encoding = std::make_shared<const Encoding>(*layer.encoding);
+    c.source = layer.source;
   } else {
     c.data = layer.weights;
   }
@@ -341,13 +333,9 @@ Result<std::vector<CodedLayer>> code_network(ir::Graph& graph, std::span<const L
     notes.push_back(cat("only ", capture.samples(),
                         " calibration samples: scales and biases fitted to ",
                         "so few may do harm; give ", kFewSamples, " or more, or scale=no bias=no"));
-  Coder coder(graph, repairs, options.threads, data.control.journal);
-  const auto work_of = [&](const LayerPlan& p) {
-    const auto& shape = reference.values[at(reference.nodes[at(p.node)].in[1])].shape;
-    return layer_work(shape[0], ir::element_count(shape) / shape[0], p.settings);
-  };
+  Coder coder(graph, options);
   double work = 0;
-  for (const LayerPlan& p : plans) work += work_of(p);
+  for (const LayerPlan& p : plans) work += p.work;
   Meter meter(data.control, work);
   std::vector<CodedLayer> out;
   size_t next = 0;
@@ -366,13 +354,13 @@ Result<std::vector<CodedLayer>> code_network(ir::Graph& graph, std::span<const L
         options.positions > 0 ? options.positions * capture.samples() : kRowsPerInput * inputs;
     if (inputs > kMaxInputs) {
       if (!plan) continue;
-      auto layer = code_wide(graph, *plan, data, options.threads);
+      auto layer = code_wide(graph, *plan, data, options.method);
       if (!layer.ok()) return fail(layer.error().id, node.name, ": ", layer.error().message);
       notes.push_back(cat(node.name, ": coded without repairs, its ", inputs,
                           " inputs are more than the ", kMaxInputs, " they are made for"));
       commit_layer(graph, id, *layer);
       if (repairs.recapture) capture.changed(id);
-      meter.finish(work_of(*plan));
+      meter.finish(plan->work);
       out.push_back(std::move(*layer));
       ++next;
       continue;
@@ -382,15 +370,15 @@ Result<std::vector<CodedLayer>> code_network(ir::Graph& graph, std::span<const L
     if (std::all_of(moments->xx.begin(), moments->xx.end(), [](double v) { return v == 0; })) {
       if (!plan) continue;
       notes.push_back(cat(node.name,
-                          ": its inputs are all zero on the calibration data; k-means "
-                          "weighs them alike"));
+                          ": its inputs are all zero on the calibration data; they are "
+                          "weighed alike"));
     }
     auto layer = coder.layer(id, plan, *moments);
     if (!layer.ok()) return fail(layer.error().id, node.name, ": ", layer.error().message);
     commit_layer(graph, id, *layer);
     if (repairs.recapture) capture.changed(id);
     if (plan) {
-      meter.finish(work_of(*plan), coder.was_kept);
+      meter.finish(plan->work, coder.was_kept);
       out.push_back(std::move(*layer));
       ++next;
     }

@@ -197,7 +197,7 @@ void apply_placeholders(ir::Graph& graph, const PqPlans& plans, const Repairs* r
     const bool touched = repairs != nullptr && c && !c->encoding;
     CodedLayer layer;
     if (p.is_coded())
-      layer.book = std::get<Codebook>(placeholder(p));
+      layer.encoding = placeholder(p), layer.source = "pq";
     else if (touched && repairs->dense)
       layer.weights = c->data;
     else

@@ -7,6 +7,7 @@
 
 #include "converter/base/text.h"
 #include "converter/ir/edit.h"
+#include "converter/quant/fit.h"
 #include "converter/quant/kept_layer.h"
 #include "converter/quant/network.h"
 #include "converter/quant/permute.h"
@@ -67,13 +68,67 @@ class Quantizer {
 
   Result<void> code_in_sequence() {
     std::vector<LayerPlan> layers;
-    for (const PqPlan& p : plans_) layers.push_back({p.node, p.settings, seed_of(p)});
-    SequenceOptions o{options_.repairs, options_.positions, options_.threads};
+    for (const PqPlan& p : plans_) {
+      LayerPlan& layer = layers.emplace_back();
+      layer.node = p.node;
+      layer.seed = seed_of(p);
+      layer.work = layer_work(p.outputs, p.inputs, p.settings);
+      layer.wide = {p.node, p.settings.dim, p.settings.gram == GramKind::per_block};
+      layer.encode = [this, &p](const LayerProblem& problem) { return encode(p, problem); };
+    }
+    const SequenceOptions o{"pq", options_.repairs, options_.positions};
     auto coded = code_network(graph_, layers, o, data_, report_.notes);
     if (!coded.ok()) return coded.error();
     for (size_t i = 0; i < plans_.size(); ++i)
-      describe(i, (*coded)[i].book, (*coded)[i].weight_error, (*coded)[i].output_error);
+      describe(i, std::get<Codebook>(*(*coded)[i].encoding), (*coded)[i].weight_error,
+               (*coded)[i].output_error);
     return {};
+  }
+
+  // k-means by the moments of each block, then fit.h by all of them.
+  Result<LayerCode> encode(const PqPlan& p, const LayerProblem& problem) const {
+    const int64_t d = p.settings.dim, k = problem.inputs, blocks = (k + d - 1) / d;
+    std::vector<double> grams = problem.blocks;
+    if (!problem.gram.empty()) {
+      grams.assign(static_cast<size_t>(blocks * d * d), 0.0);
+      for (int64_t g = 0; g < problem.groups; ++g)
+        for (int64_t b = 0; b < blocks; ++b)
+          for (int64_t i = 0; i < std::min(d, k - b * d); ++i)
+            for (int64_t j = 0; j < std::min(d, k - b * d); ++j)
+              grams[static_cast<size_t>((b * d + i) * d + j)] +=
+                  problem.gram[static_cast<size_t>((g * k + b * d + i) * k + b * d + j)];
+    }
+    const bool has_energy = std::any_of(grams.begin(), grams.end(), [](double v) { return v > 0; });
+    LayerCode out;
+    auto coded = encode_kept_layer(data_.control.journal, problem.target, problem.outputs, k,
+                                   p.settings, has_energy ? grams : std::vector<double>(),
+                                   seed_of(p), options_.threads, &out.was_kept);
+    if (!coded.ok()) return coded.error();
+    const Repairs& repairs = options_.repairs;
+    if (!problem.gram.empty() && has_energy && (repairs.refit || repairs.reassign))
+      fit(problem, coded->book);
+    out.output_error = coded->output_error;
+    out.encoding = std::move(coded->book);
+    return out;
+  }
+
+  void fit(const LayerProblem& problem, Codebook& book) const {
+    const int64_t k = problem.inputs;
+    FitProblem f{problem.groups,
+                 k,
+                 problem.outputs,
+                 problem.target,
+                 {problem.gram.begin(), problem.gram.end()},
+                 {}};
+    for (int64_t i = 0; i < problem.groups * k; ++i)
+      f.gram[static_cast<size_t>(i * k + i % k)] +=
+          static_cast<float>(problem.ridge[static_cast<size_t>(i / k)]);
+    for (const double g : problem.gains) f.importance.push_back(static_cast<float>(g * g));
+    FitOptions options;
+    options.rounds = options_.repairs.rounds;
+    options.refit = options_.repairs.refit;
+    options.reassign = options_.repairs.reassign;
+    fit_codebook(f, options, book);
   }
 
   // Without data: each layer by itself, all inputs alike.
@@ -98,7 +153,8 @@ class Quantizer {
       meter.finish(layer_work(p.outputs, p.inputs, p.settings), found);
       describe(i, layer->book, layer->weight_error, layer->output_error);
       CodedLayer coded;
-      coded.book = std::move(layer->book);
+      coded.encoding = std::move(layer->book);
+      coded.source = "pq";
       commit_layer(graph_, p.node, coded);
     }
     return {};
