@@ -99,7 +99,7 @@ void describe(const char* name, void* data, DType dtype, const Shape& shape, qrt
   out->dtype = static_cast<qrt_dtype>(dtype);
   out->rank = shape.rank;
   for (int i = 0; i < shape.rank; ++i) out->dims[i] = shape[i];
-  out->bytes = *shape.elements().get() * size_of(dtype);
+  out->bytes = *bytes_of(dtype, shape).get();
 }
 
 Status check_index(uint32_t index, size_t count, const char* what) {

@@ -43,8 +43,8 @@ struct StoredWeights {
 class Bulk {
  public:
   uint32_t add(std::string bytes);  // equal contents share an index
-  // An index of its own whatever the contents: the runtime walks a buffer of codes once for every
-  // layer that names it, and takes only one (QRT-E0151).
+  // An index of its own whatever the contents: the runtime walks a buffer of codes or thresholds
+  // once for every layer that names it, and takes only one (QRT-E0151).
   uint32_t add_codes(std::string bytes);
   Numbers add_numbers(const std::vector<float>&);  // f16 where exact, else f32
   StoredWeights add_weights(const lower::Weights&);

@@ -156,7 +156,8 @@ Tables::Offset<fb::Tensor> Tables::tensor(const lower::Tensor& t) {
   const auto name = required_string(t.name);
   const auto dims = b_.CreateVector(t.dims);
   const uint32_t buffer = t.is_constant ? bulk_.add(element_bytes(t.type, t.data, t.ints)) : 0;
-  return fb::CreateTensor(b_, name, dtype(t.type), dims, t.batched, t.is_constant, buffer, 0,
+  const fb::DType type = t.quantization.bits ? fb::DType::bits : dtype(t.type);
+  return fb::CreateTensor(b_, name, type, dims, t.batched, t.is_constant, buffer, 0,
                           t.quantization.scale, static_cast<uint8_t>(t.quantization.zero));
 }
 
@@ -166,7 +167,19 @@ Tables::Act Tables::activation(ir::Clamp c) {
   return a;
 }
 
-Tables::Offset<fb::Epilogue> Tables::epilogue(const Operator& op, bool residual, ir::Clamp clamp) {
+template <class Layer>
+Tables::Offset<fb::Epilogue> Tables::epilogue(const Operator& op, const Layer& layer) {
+  if constexpr (requires { layer.thresholds; })
+    if (layer.thresholds) {
+      fb::EpilogueBuilder t(b_);
+      t.add_thresholds(bulk_.add_codes(int_bytes(ir::ElementType::i32, op.thresholds)));
+      t.add_threshold_count(op.thresholds_each);
+      t.add_threshold_first(static_cast<uint8_t>(layer.first));
+      t.add_threshold_step(static_cast<uint8_t>(layer.step));
+      return t.Finish();
+    }
+  const bool residual = layer.residual;
+  const ir::Clamp clamp = layer.clamp;
   const Act a = activation(clamp);
   if (op.scale.empty() && op.bias.empty() && !residual && a.kind == fb::Activation::none) return 0;
   const auto scale = constant(op.scale), bias = constant(op.bias);
@@ -187,7 +200,7 @@ Tables::Offset<fb::Operator> Tables::op(const Operator& o) {
 }
 
 Tables::Options Tables::options(const Operator& o, const ir::Conv2d& c) {
-  const auto e = epilogue(o, c.residual, c.clamp);
+  const auto e = epilogue(o, c);
   const ir::Window2d& w = c.window;
   const auto t =
       fb::CreateConv2d(b_, o.weights, u32(w.kernel[0]), u32(w.kernel[1]), u32(w.stride[0]),
@@ -197,7 +210,7 @@ Tables::Options Tables::options(const Operator& o, const ir::Conv2d& c) {
 }
 
 Tables::Options Tables::options(const Operator& o, const ir::ConvTranspose& c) {
-  const auto e = epilogue(o, c.residual, c.clamp);
+  const auto e = epilogue(o, c);
   const ir::Window2d& w = c.window;
   const auto t = fb::CreateConvTranspose(
       b_, o.weights, u32(w.kernel[0]), u32(w.kernel[1]), u32(w.stride[0]), u32(w.stride[1]),
@@ -207,7 +220,7 @@ Tables::Options Tables::options(const Operator& o, const ir::ConvTranspose& c) {
 }
 
 Tables::Options Tables::options(const Operator& o, const ir::Linear& l) {
-  const auto e = epilogue(o, l.residual, l.clamp);
+  const auto e = epilogue(o, l);
   return {fb::Operator::VT_LINEAR, fb::CreateLinear(b_, o.weights, e).o};
 }
 

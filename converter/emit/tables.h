@@ -43,7 +43,8 @@ class Tables {
   Offset<fb::Constant> constant(const Numbers&);
   Offset<fb::Dense> dense(const lower::Weights&, const StoredWeights&);
   Offset<fb::Codebook> codebook(const quant::Codebook&, const StoredWeights&);
-  Offset<fb::Epilogue> epilogue(const lower::Operator&, bool residual, ir::Clamp);
+  template <class Layer>
+  Offset<fb::Epilogue> epilogue(const lower::Operator&, const Layer&);
 
   Options options(const lower::Operator&, const ir::Conv2d&);
   Options options(const lower::Operator&, const ir::Linear&);

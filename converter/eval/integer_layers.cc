@@ -23,6 +23,7 @@ bool sums_integers(const Call& call) {
 }
 
 float on_grid(float value, const ir::Quantization& q) {
+  if (q.bits) return value >= 0 ? q.scale : -q.scale;
   const auto zero = static_cast<float>(q.zero);
   const float rounded = std::isnan(value) ? -zero : std::nearbyint(value * (1 / q.scale));
   return q.scale * std::clamp(rounded, -zero, 255 - zero);
@@ -38,6 +39,26 @@ IntegerLayer::IntegerLayer(Call& call, int64_t outputs) : call_(call), all_outpu
   }
   const std::vector<int8_t> integers = quant::integers_of(encoding, outputs, inputs_);
   weights_.assign(integers.begin(), integers.end());
+  if (const auto* conv = std::get_if<ir::Conv2d>(&call.node.attr)) take_thresholds(*conv);
+  if (const auto* linear = std::get_if<ir::Linear>(&call.node.attr)) take_thresholds(*linear);
+}
+
+template <class Layer>
+void IntegerLayer::take_thresholds(const Layer& layer) {
+  if (!layer.thresholds) return;
+  each_ = call_.in[2].ints.size() / static_cast<size_t>(all_outputs_);
+  first_ = layer.first, step_ = layer.step;
+}
+
+// The sum, or what the thresholds of the output say of it.
+float IntegerLayer::result_of(double sum, int64_t output) const {
+  if (each_ == 0) return static_cast<float>(sum);
+  const auto row = call_.in[2].ints.subspan(static_cast<size_t>(output) * each_, each_);
+  const auto reached = static_cast<int32_t>(std::count_if(
+      row.begin(), row.end(), [&](int64_t t) { return sum >= static_cast<double>(t); }));
+  const ir::Quantization to = call_.quantization;
+  if (to.bits) return reached == 1 ? to.scale : -to.scale;
+  return to.scale * static_cast<float>(first_ + step_ * reached - to.zero);
 }
 
 std::vector<float> IntegerLayer::inputs() const {
@@ -67,7 +88,7 @@ void IntegerLayer::sum_exactly(const std::vector<float>& columns, int64_t positi
   const double* from = sums.data();
   for (int64_t o = 0; o < outputs; ++o)
     for (int64_t p = 0; p < positions; ++p)
-      place.y[o * place.output + p * place.position] = static_cast<float>(*from++);
+      place.y[o * place.output + p * place.position] = result_of(*from++, first + o);
 }
 
 // T = clamp(floor((dot + 2^(s-1)) / 2^s), -2^(B-1), 2^(B-1) - 1) per book and block, added up: the

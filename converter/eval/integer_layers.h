@@ -13,7 +13,8 @@ namespace qrt::eval {
 // Whether the layer's input is quantized and its weights are integers.
 bool sums_integers(const Call&);
 
-// The nearest value that `q` can hold, ties to even; NaN becomes what byte 0 stands for.
+// The nearest value that `q` can hold, ties to even; of bits the one of the same sign, + of 0. NaN
+// becomes what byte 0 or bit 0 stands for.
 float on_grid(float value, const ir::Quantization& q);
 
 // Where sums go: output o of position p lies at y[o * output + p * position].
@@ -29,13 +30,15 @@ class IntegerLayer {
   // The input's bytes less its zero.
   std::vector<float> inputs() const;
 
-  // Sums of `outputs` outputs from `first` on over columns[k][position], as floats.
+  // Sums of `outputs` outputs from `first` on over columns[k][position], as floats; of a layer with
+  // thresholds its results.
   void sum(const std::vector<float>& columns, int64_t positions, int64_t first, int64_t outputs,
            const SumPlace&) const;
 
   // Sums to the layer's results, outputs `inner` values in a row.
   template <class Layer>
   void finish(const Layer& layer, int64_t outputs, int64_t inner) const {
+    if (each_ > 0) return;
     size_t next = 2;
     Epilogue e;
     if (layer.scale) e.scale = call_.in[next++].data.data();
@@ -52,6 +55,9 @@ class IntegerLayer {
     ir::Clamp clamp = ir::kNoClamp;
   };
   void finish(const Epilogue&, int64_t outputs, int64_t inner) const;
+  template <class Layer>
+  void take_thresholds(const Layer&);
+  float result_of(double sum, int64_t output) const;
   void sum_exactly(const std::vector<float>& columns, int64_t positions, int64_t first,
                    int64_t outputs, const SumPlace&) const;
   void sum_tables(const quant::Codebook&, const std::vector<float>& columns, int64_t positions,
@@ -61,6 +67,8 @@ class IntegerLayer {
   int64_t all_outputs_ = 0, inputs_ = 0;
   std::vector<double> weights_;  // [outputs][inputs]
   std::vector<float> entries_;   // of rounded tables: integers
+  size_t each_ = 0;              // thresholds of an output
+  int32_t first_ = 0, step_ = 1;
 };
 
 }  // namespace qrt::eval

@@ -31,10 +31,12 @@ struct Constant {
   std::string source;  // where an encoding came from: "checkpoint", "gather", "pq", ...
 };
 
-// Values that are stored as bytes: scale * (byte - zero). A scale of 0: they are not.
+// Values that are stored as bytes: scale * (byte - zero). A scale of 0: they are not. Or stored as
+// bits, where there are but two of them: scale * (2 * bit - 1), and zero is 0.
 struct Quantization {
   float scale = 0;
   int32_t zero = 0;  // 0..255
+  bool bits = false;
   bool present() const { return scale != 0; }
   bool operator==(const Quantization&) const = default;
 };
@@ -46,8 +48,8 @@ struct Value {
   bool batched = false;            // shape[0] is multiplied by the batch
   NodeId producer = -1;            // -1: graph input or constant
   int32_t constant = -1;           // index into constants, -1 if none
-  Quantization quantization = {};  // of an f32 value that the file holds as bytes: its numbers lie
-                                   // on that grid
+  Quantization quantization = {};  // of an f32 value that the file holds as bytes or bits: its
+                                   // numbers lie on that grid
 };
 
 struct Node {

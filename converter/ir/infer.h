@@ -63,10 +63,30 @@ Result<ImageAxes> image_axes(const Inference&, Layout);
 // The shape of the weight of a convolution, straight or transposed, over `channels` inputs.
 Result<void> check_weight(const Inference&, const Window2d&, int64_t groups, int64_t channels);
 
-// Optional inputs behind the weight: scale, bias, residual as flagged.
+// Thresholds stand alone: i32 [outputs, n], whose largest step is a byte.
+template <class Layer>
+Result<void> check_thresholds(const Inference& i, const Layer& layer, int64_t outputs) {
+  QRT_CHECK_OK(i.arity(3));
+  if (layer.scale || layer.bias || layer.residual || layer.clamp != kNoClamp)
+    return i.error(553, "has thresholds and another epilogue beside them");
+  const Value& t = i.in(2);
+  if (t.type != ElementType::i32 || t.batched || t.shape.size() != 2 || t.shape[0] != outputs ||
+      t.shape[1] < 1 || t.shape[1] > 255)
+    return i.error(550, "thresholds ", t.name, " are ", name_of(t.type),
+                   shape_text(t.shape, t.batched), "; expected i32[", outputs, ",1..255]");
+  const int64_t last = layer.first + layer.step * t.shape[1];
+  if (layer.first < 0 || layer.step < 1 || layer.step > 255 || last > 255)
+    return i.error(553, "thresholds give bytes from ", layer.first, " to ", last, " in steps of ",
+                   layer.step, "; allowed are 0 to 255 in steps of at least 1");
+  return {};
+}
+
+// Optional inputs behind the weight: scale, bias, residual as flagged, or thresholds.
 template <class Layer>
 Result<void> check_epilogue(const Inference& i, const Layer& layer, int64_t outputs,
                             const ValueType& result) {
+  if constexpr (requires { layer.thresholds; })
+    if (layer.thresholds) return check_thresholds(i, layer, outputs);
   size_t next = 2;
   QRT_CHECK_OK(i.arity(2 + layer.scale + layer.bias + layer.residual));
   if (layer.scale) QRT_CHECK_OK(need_vector(i, next++, outputs, "scale"));

@@ -33,17 +33,25 @@ enum class Layout { nchw, nhwc };
 
 // in: x, weight [O, C/groups, kh, kw] (constant, OIHW whatever the layout), then, as flagged:
 // scale [O], bias [O], residual (shape of the output). y = clamp(scale * conv(x) + bias + residual)
+// With `thresholds`, of layers that sum integers and with none of the others: the last input is i32
+// [O, n] (constant), never falling along n, and the output's byte is
+//   first + step * (how many of thresholds[o] the integer sum is not below)
+// or, where the output is stored as bits, whether the sum is not below the only threshold.
 struct Conv2d {
   Window2d window;
   int32_t groups = 1;
   Layout layout = Layout::nchw;
   bool scale = false, bias = false, residual = false;
   Clamp clamp = kNoClamp;
+  bool thresholds = false;
+  int32_t first = 0, step = 1;
 };
-// in: x [..., K], weight [N, K] (constant), then scale, bias, residual as flagged.
+// in: x [..., K], weight [N, K] (constant), then scale, bias, residual or thresholds as flagged.
 struct Linear {
   bool scale = false, bias = false, residual = false;
   Clamp clamp = kNoClamp;
+  bool thresholds = false;
+  int32_t first = 0, step = 1;
 };
 // A window that meets padding alone has the maximum -inf, the average 0 and the norm 0.
 struct Pool2d {
@@ -148,7 +156,8 @@ struct Tile {
 // in: x [1, ...], a value that takes the batch. x repeated along dimension 0 as often: how a
 // constant takes the batch.
 struct Expand {};
-// y = x, of which one is stored as bytes (Value::quantization) and the other is not.
+// y = x, stored in another way (Value::quantization): from f32 to bytes or bits, from these to f32,
+// from bytes to bits or back. A bit is x >= 0.
 struct Quantize {};
 // Only inside the importer and the folding pass, never after it:
 struct Identity {};

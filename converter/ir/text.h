@@ -13,6 +13,7 @@
 //   VALUE  % and a NAME
 //   TYPE   f32 | f16 | i8 | u8 | i32 | i64 | boolean, then [DIM,...]; a first dimension N takes
 //          the batch, 2N takes twice the batch; then, of a quantized value, bytes(SCALE, ZERO)
+//          or bits(SCALE)
 //   DATA   { NUMBER , ... }        the values, row-major, where there are at most 64
 //        | fill NUMBER             all values are this one
 //        | hash HEX                printed for larger constants; parse() refuses it

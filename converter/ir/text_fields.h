@@ -52,6 +52,9 @@ void fields(V& v, Conv2d& a) {
   v.field("bias", a.bias);
   v.field("residual", a.residual);
   v.field("clamp", a.clamp);
+  v.field("thresholds", a.thresholds);
+  v.field("first", a.first);
+  v.field("step", a.step);
 }
 template <class V>
 void fields(V& v, Linear& a) {
@@ -59,6 +62,9 @@ void fields(V& v, Linear& a) {
   v.field("bias", a.bias);
   v.field("residual", a.residual);
   v.field("clamp", a.clamp);
+  v.field("thresholds", a.thresholds);
+  v.field("first", a.first);
+  v.field("step", a.step);
 }
 template <class V>
 void fields(V& v, Pool2d& a) {

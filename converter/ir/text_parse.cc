@@ -71,6 +71,8 @@ class Parser {
     }
     if (element_count(value->shape) < 0) return c.complain("the shape is too large");
     Quantization& q = value->quantization;
+    if (c.take_word("bits"))
+      return q.bits = true, c.expect("(") && c.number(&q.scale) && c.expect(")");
     return !c.take_word("bytes") || (c.expect("(") && c.number(&q.scale) && c.expect(",") &&
                                      c.number(&q.zero) && c.expect(")"));
   }

@@ -216,6 +216,8 @@ std::string float_text(float value) {
 std::string type_text(const Value& value) {
   const std::string type = name_of(value.type) + shape_text(value.shape, value.batched);
   if (!value.quantization.present()) return type;
+  if (value.quantization.bits)
+    return cat(type, " bits(", float_text(value.quantization.scale), ")");
   return cat(type, " bytes(", float_text(value.quantization.scale), ", ", value.quantization.zero,
              ")");
 }

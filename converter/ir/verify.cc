@@ -153,7 +153,46 @@ Result<void> check_types(const Graph& g) {
   return {};
 }
 
-// Where bytes may be read and made; the runtime's validator has the same rules (QRT-E0186).
+bool has_thresholds(const Node& node) {
+  if (const auto* conv = std::get_if<Conv2d>(&node.attr)) return conv->thresholds;
+  const auto* linear = std::get_if<Linear>(&node.attr);
+  return linear != nullptr && linear->thresholds;
+}
+
+// A constant that never falls along its rows, and an output that can hold what it says.
+Result<void> check_thresholds(const Graph& g, const Node& node) {
+  const Constant* t = constant_of(g, node.in[2]);
+  if (t == nullptr) return broken("thresholds of ", node.name, " are no constant");
+  const int64_t count = g.values[node.in[2]].shape[1];
+  for (size_t i = 1; i < t->ints.size(); ++i)
+    if (static_cast<int64_t>(i) % count != 0 && t->ints[i] < t->ints[i - 1])
+      return broken("thresholds of ", node.name, " fall from ", t->ints[i - 1], " to ", t->ints[i]);
+  const Constant* weight = constant_of(g, node.in[1]);
+  const auto* book =
+      weight && weight->encoding ? std::get_if<quant::Codebook>(weight->encoding.get()) : nullptr;
+  if (book != nullptr && book->table_bits > 0)
+    return broken(node.name, " has thresholds of sums that are rounded");
+  const Quantization out = g.values[node.out[0]].quantization;
+  if (!out.present() || (out.bits && count != 1))
+    return broken(node.name, " has ", count, " thresholds per output; its result is stored ",
+                  out.bits        ? "as bits"
+                  : out.present() ? "as bytes"
+                                  : "in f32");
+  return {};
+}
+
+// Packed bits go only where words of them can: into layers, maxima and what moves rows.
+bool takes_bits(const Node& node) {
+  const auto* pool = std::get_if<Pool2d>(&node.attr);
+  return (pool != nullptr && pool->mode == Pool2d::Mode::max) ||
+         std::holds_alternative<Conv2d>(node.attr) || std::holds_alternative<Linear>(node.attr) ||
+         std::holds_alternative<Quantize>(node.attr) || std::holds_alternative<Concat>(node.attr) ||
+         std::holds_alternative<Transpose>(node.attr) ||
+         std::holds_alternative<Reshape>(node.attr) || std::holds_alternative<Pad>(node.attr);
+}
+
+// Where bytes and bits may be read and made; the runtime's validator has the same rules
+// (QRT-E0186).
 Result<void> check_quantized(const Graph& g, const Node& node) {
   const auto& values = g.values;
   const Quantization out = values[node.out[0]].quantization;
@@ -163,23 +202,25 @@ Result<void> check_quantized(const Graph& g, const Node& node) {
       std::holds_alternative<Conv2d>(node.attr) || std::holds_alternative<Linear>(node.attr);
   const bool integers =
       weight != nullptr && weight->encoding != nullptr && quant::is_integer(*weight->encoding);
-  bool any = out.present(), all = true, alike = true;
+  bool any = out.present(), all = true, alike = true, bits = out.bits;
   for (size_t i = 0; i < node.in.size(); ++i) {
     if (layer && is_constant(g, node.in[i])) continue;
     const Quantization q = values[node.in[i]].quantization;
     any = any || q.present();
-    all = all && q.present();
+    all = all && q.present() && !(layer && i > 0 && q.bits);
     alike = alike && q == out;
+    bits = bits || q.bits;
   }
-  const bool converts = std::holds_alternative<Quantize>(node.attr);
-  if (!any && !integers && !converts) return {};
+  const bool converts = std::holds_alternative<Quantize>(node.attr), steps = has_thresholds(node);
+  if (!any && !integers && !converts && !steps) return {};
+  if (steps) QRT_CHECK_OK(check_thresholds(g, node));
   const auto* pool = std::get_if<Pool2d>(&node.attr);
   const auto* binary = std::get_if<Binary>(&node.attr);
   bool good = false;
   if (converts) {
-    good = in.present() != out.present();
+    good = in.present() != out.present() || in.bits != out.bits;
   } else if (layer) {
-    good = all && integers;
+    good = all && integers && (steps || !out.bits);
   } else if (pool != nullptr) {
     good = pool->mode == Pool2d::Mode::average ? all : pool->mode == Pool2d::Mode::max && alike;
   } else if (binary != nullptr) {
@@ -187,18 +228,18 @@ Result<void> check_quantized(const Graph& g, const Node& node) {
   } else {
     good = alike && moves(node.attr);
   }
-  if (good) return {};
+  if (good && (!bits || takes_bits(node))) return {};
   return broken(name_of(node.attr), " ", node.name, " cannot have the quantization of its values");
 }
 
 Result<void> check_quantization(const Graph& g) {
   for (const Value& value : g.values) {
     const Quantization q = value.quantization;
-    const bool good = !q.present()
-                          ? q.zero == 0
-                          : std::isnormal(q.scale) && q.scale > 0 && std::isnormal(1 / q.scale) &&
-                                q.zero >= 0 && q.zero <= 255 && value.type == ElementType::f32 &&
-                                value.constant < 0 && value.producer >= 0;
+    const bool good = !q.present() ? q.zero == 0 && !q.bits
+                                   : (!q.bits || q.zero == 0) && std::isnormal(q.scale) &&
+                                         q.scale > 0 && std::isnormal(1 / q.scale) && q.zero >= 0 &&
+                                         q.zero <= 255 && value.type == ElementType::f32 &&
+                                         value.constant < 0 && value.producer >= 0;
     if (!good) {
       return broken("value ", value.name, " has the scale ", q.scale, " and the zero ", q.zero);
     }

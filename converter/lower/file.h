@@ -78,7 +78,9 @@ struct Operator {
   ir::Attr attr;
   uint32_t weights = 0;
   std::vector<float> scale, bias;
-  uint32_t count = 0;  // Steps: thresholds per channel
+  uint32_t count = 0;               // Steps: thresholds per channel
+  std::vector<int64_t> thresholds;  // [output][thresholds_each], or none
+  uint32_t thresholds_each = 0;
 };
 
 struct File {

@@ -1,5 +1,6 @@
 // Rules of what has weights or a scale and bias per channel.
 #include "converter/base/text.h"
+#include "converter/ir/edit.h"
 #include "converter/lower/rules.h"
 
 namespace qrt::lower {
@@ -32,6 +33,14 @@ Result<void> lower_layer(Context& context, const ir::Node& n, const Layer& layer
   size_t next = 2;
   if (layer.scale) QRT_CHECK_OK(take_vector(context, n, next, outputs, op.scale));
   if (layer.bias) QRT_CHECK_OK(take_vector(context, n, next, outputs, op.bias));
+  if constexpr (requires { layer.thresholds; })
+    if (layer.thresholds) {
+      const ir::Constant* t = ir::constant_of(context.graph(), n.in.at(next++));
+      if (t == nullptr)
+        return fail(602, n.name, ": its thresholds are computed at run time; expected a constant");
+      op.thresholds = t->ints;
+      op.thresholds_each = static_cast<uint32_t>(t->ints.size() / static_cast<size_t>(outputs));
+    }
   return add_inputs(context, n, next, n.in.size(), op);
 }
 

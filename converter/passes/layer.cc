@@ -9,11 +9,14 @@ namespace {
 
 struct Flags {
   bool *scale = nullptr, *bias = nullptr, *residual = nullptr;
+  bool* thresholds = nullptr;  // of the layers that may have them
 };
 
 Flags flags_of(ir::Attr& attr) {
-  if (auto* c = std::get_if<ir::Conv2d>(&attr)) return {&c->scale, &c->bias, &c->residual};
-  if (auto* l = std::get_if<ir::Linear>(&attr)) return {&l->scale, &l->bias, &l->residual};
+  if (auto* c = std::get_if<ir::Conv2d>(&attr))
+    return {&c->scale, &c->bias, &c->residual, &c->thresholds};
+  if (auto* l = std::get_if<ir::Linear>(&attr))
+    return {&l->scale, &l->bias, &l->residual, &l->thresholds};
   if (auto* t = std::get_if<ir::ConvTranspose>(&attr)) return {&t->scale, &t->bias, &t->residual};
   return {};
 }
@@ -44,6 +47,7 @@ LayerInputs inputs_of(const ir::Node& n) {
   if (*flags.scale) r.scale = n.in[next++];
   if (*flags.bias) r.bias = n.in[next++];
   if (*flags.residual) r.residual = n.in[next++];
+  if (flags.thresholds && *flags.thresholds) r.thresholds = n.in[next++];
   return r;
 }
 
@@ -52,8 +56,9 @@ void set_inputs(ir::Node& n, const LayerInputs& r) {
   *flags.scale = r.scale >= 0;
   *flags.bias = r.bias >= 0;
   *flags.residual = r.residual >= 0;
+  if (flags.thresholds) *flags.thresholds = r.thresholds >= 0;
   n.in = {r.x, r.weight};
-  for (ir::ValueId v : {r.scale, r.bias, r.residual})
+  for (ir::ValueId v : {r.scale, r.bias, r.residual, r.thresholds})
     if (v >= 0) n.in.push_back(v);
 }
 

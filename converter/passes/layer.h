@@ -9,7 +9,7 @@ namespace qrt::passes {
 
 // Inputs of a layer; -1 where a flag is off. See ir/ops.h for their shapes.
 struct LayerInputs {
-  ir::ValueId x = -1, weight = -1, scale = -1, bias = -1, residual = -1;
+  ir::ValueId x = -1, weight = -1, scale = -1, bias = -1, residual = -1, thresholds = -1;
 };
 
 bool is_layer(const ir::Node&);

@@ -27,7 +27,7 @@ template <class Ours, class Theirs>
 constexpr bool same(Ours a, Theirs b) {
   return static_cast<int>(a) == static_cast<int>(b);
 }
-static_assert(same(DType::boolean, fb::DType::boolean) && same(DType::boolean, fb::DType::MAX));
+static_assert(same(DType::boolean, fb::DType::boolean) && same(DType::bits, fb::DType::MAX));
 static_assert(same(OpKind::pad, fb::OpKind::pad));
 static_assert(same(OpKind::slice, fb::OpKind::slice) && same(OpKind::tile, fb::OpKind::tile));
 static_assert(same(OpKind::resize, fb::OpKind::resize) && same(OpKind::gather, fb::OpKind::gather));

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "runtime/model/codes.h"
 #include "runtime/model/node_options.h"
 
 namespace qrt {
@@ -62,7 +63,40 @@ Status read_window(const T& t, Window* w) {
   return {};
 }
 
-Status read_epilogue(Reader& r, const fb::Epilogue* e, uint32_t outputs, Epilogue* out) {
+// Counts of thresholds that a sum reaches become bytes, so both ends must be one, and the sum is
+// compared as it is: nothing may be beside them.
+Status read_thresholds(Reader& r, const fb::Epilogue& e, const Weights& w, Epilogue* out) {
+  const int64_t count = e.threshold_count(), first = e.threshold_first(), step = e.threshold_step();
+  if (count == 0) {
+    QRT_REQUIRE(e.thresholds() == 0 && first == 0 && step == 0, kBadModel, 155,
+                "the epilogue has a step or a buffer of thresholds, but none of them");
+    return {};
+  }
+  QRT_TRY(in_range(count, 1, 255, 155, "threshold_count is out of range"));
+  QRT_TRY(in_range(step, 1, 255, 155, "threshold_step is out of range"));
+  QRT_TRY(in_range(first + step * count, 0, 255, 155, "the last threshold's byte is out of range"));
+  QRT_REQUIRE(e.scale() == nullptr && e.bias() == nullptr && !e.residual() &&
+                  out->clamp.activation == Activation::none,
+              kBadModel, 155, "thresholds stand beside a scale, bias, residual or clamp");
+  QRT_REQUIRE(w.numerics == Numerics::exact, kBadModel, 157,
+              "thresholds are for layers of exact numerics only");
+  Bytes bytes;
+  QRT_TRY(read_buffer(r, e.thresholds(), &bytes));
+  QRT_TRY(equal_size(bytes.size(), CheckedSize(w.outputs) * static_cast<uint64_t>(count) * 4, 156,
+                     "the thresholds' buffer has the wrong size"));
+  QRT_TRY(claim(r, e.thresholds()));
+  out->thresholds = {reinterpret_cast<const int32_t*>(bytes.data()), bytes.size() / 4};
+  for (size_t i = 1; i < out->thresholds.size(); ++i)
+    QRT_REQUIRE(i % static_cast<size_t>(count) == 0 || out->thresholds[i - 1] <= out->thresholds[i],
+                kBadModel, 156, "the thresholds of an output fall");
+  out->threshold_count = static_cast<uint32_t>(count);
+  out->threshold_first = static_cast<uint32_t>(first);
+  out->threshold_step = static_cast<uint32_t>(step);
+  return {};
+}
+
+Status read_epilogue(Reader& r, const fb::Epilogue* e, const Weights& w, Epilogue* out) {
+  const uint32_t outputs = w.outputs;
   out->clamp = {Activation::none, -FLT_MAX, FLT_MAX};
   if (e == nullptr) return {};
   QRT_TRY(fill_constant(r, e->scale(), &out->scale));
@@ -73,7 +107,8 @@ Status read_epilogue(Reader& r, const fb::Epilogue* e, uint32_t outputs, Epilogu
   if (out->bias.present())
     QRT_TRY(equal(out->bias.count, outputs, 164, "the epilogue's biases do not count the outputs"));
   out->residual = e->residual();
-  return read_clamp(*e, &out->clamp);
+  QRT_TRY(read_clamp(*e, &out->clamp));
+  return read_thresholds(r, *e, w, out);
 }
 
 Status find_weights(const Reader& r, uint32_t index, const Weights** out) {
@@ -96,7 +131,7 @@ Status read_convolution(Reader& r, const Table& o, Attr& a) {
   QRT_REQUIRE(
       a.weights->order != InputOrder::linear || (a.window.kernel_h == 1 && a.window.kernel_w == 1),
       kBadModel, 162, "a window larger than 1 x 1 needs an input order other than linear");
-  return read_epilogue(r, o.epilogue(), a.weights->outputs, &a.epilogue);
+  return read_epilogue(r, o.epilogue(), *a.weights, &a.epilogue);
 }
 
 Status read_options(Reader& r, const fb::Conv2d& o, const Node&, Conv2dAttr& a) {
@@ -108,12 +143,15 @@ Status read_options(Reader& r, const fb::ConvTranspose& o, const Node&, ConvTran
   QRT_TRY(in_range(o.adjust_w(), 0, kMaxWindow, 162, "adjust_w is out of range"));
   a.adjust_h = o.adjust_h();
   a.adjust_w = o.adjust_w();
-  return read_convolution(r, o, a);
+  QRT_TRY(read_convolution(r, o, a));
+  QRT_REQUIRE(a.epilogue.threshold_count == 0, kBadModel, 157,
+              "a transposed convolution has thresholds");
+  return {};
 }
 
 Status read_options(Reader& r, const fb::Linear& o, const Node&, LinearAttr& a) {
   QRT_TRY(find_weights(r, o.weights(), &a.weights));
-  return read_epilogue(r, o.epilogue(), a.weights->outputs, &a.epilogue);
+  return read_epilogue(r, o.epilogue(), *a.weights, &a.epilogue);
 }
 
 // A global pool's window is its input: said here, so that operators need not ask.

@@ -51,6 +51,9 @@ struct Epilogue {
   Constant scale, bias;
   bool residual = false;
   Clamp clamp;
+  // Of layers of integers, with nothing of the above: [output][count], see ../../schema/qrt.fbs.
+  Span<const int32_t> thresholds;
+  uint32_t threshold_count = 0, threshold_first = 0, threshold_step = 0;
 };
 
 struct Window {  // of a convolution or pooling

@@ -62,6 +62,8 @@ Status read_port(Reader& r, const fb::Port& f, Port* port) {
   QRT_TRY(in_range(f.tensor(), 0, static_cast<int64_t>(r.model.tensors.size()) - 1, 111,
                    "a tensor's index is out of range"));
   port->tensor = f.tensor();
+  QRT_REQUIRE(r.model.tensors[port->tensor].dtype != DType::bits, kBadModel, 158,
+              "an input or output of the model is stored as bits");
   if (f.preprocess() == nullptr) return {};
   Preprocess* p = r.keep.make<Preprocess>();
   if (p == nullptr) return out_of_memory();

@@ -307,6 +307,52 @@ const Quantization& quantization_of(const Model& m, uint32_t tensor) {
   return m.tensors[tensor].quantization;
 }
 
+bool any_bits(const Model& m, const Node& node) {
+  bool any = m.tensors[node.outputs[0]].dtype == DType::bits;
+  for (const uint32_t t : node.inputs) any = any || m.tensors[t].dtype == DType::bits;
+  return any;
+}
+
+// Packed bits go into layers and maxima, and through what moves rows.
+bool takes_bits(const Node& node) {
+  switch (node.kind) {
+    case OpKind::conv2d:
+    case OpKind::linear:
+    case OpKind::quantize:
+    case OpKind::concat:
+    case OpKind::transpose:
+    case OpKind::reshape:
+    case OpKind::pad:
+      return true;
+    case OpKind::pool2d:
+      return node.pool2d->mode == PoolMode::max;
+    default:
+      return false;
+  }
+}
+
+// Layers of integers: bytes or bits in, a residual of bytes; bits come of one threshold alone.
+Status check_integer_layer(const Model& m, const Node& node) {
+  const TensorInfo& out = m.tensors[node.outputs[0]];
+  const auto need = [](bool good, const char* what) {
+    return good ? Status() : Status(kBad, 186, what);
+  };
+  const Numerics numerics = weights_of(node)->numerics;
+  QRT_TRY(need(numerics != Numerics::f32, "a layer with f32 weights has a quantized tensor"));
+  bool all = true;
+  for (const uint32_t t : node.inputs) all = all && quantization_of(m, t).present();
+  QRT_TRY(need(all && (out.dtype == DType::f32 || out.quantization.present()),
+               "an integer layer needs quantized inputs and an f32 or quantized output"));
+  QRT_TRY(need(node.inputs.size() < 2 || m.tensors[node.inputs[1]].dtype == DType::u8,
+               "the residual of an integer layer is not of bytes"));
+  QRT_TRY(need(m.tensors[node.inputs[0]].dtype != DType::bits || numerics == Numerics::exact,
+               "a layer of rounded tables takes bytes, not bits"));
+  const uint32_t thresholds = epilogue_of(node)->threshold_count;
+  if (out.dtype == DType::bits) return need(thresholds == 1, "bits come of one threshold alone");
+  return need(thresholds == 0 || out.quantization.present(),
+              "the result of thresholds is neither bytes nor bits");
+}
+
 // Operators on quantized tensors. Called where one of the tensors is quantized.
 Status check_quantized(const Model& m, const Node& node) {
   const Quantization in = quantization_of(m, node.inputs[0]);
@@ -316,24 +362,25 @@ Status check_quantized(const Model& m, const Node& node) {
     all = all && quantization_of(m, t).present();
     alike = alike && quantization_of(m, t) == out.quantization;
   }
+  const DType from = m.tensors[node.inputs[0]].dtype;
   const bool to_f32 = out.dtype == DType::f32, to_bytes = out.quantization.present();
   const auto need = [&](bool good, const char* what) {
     return good ? Status() : Status(kBad, 186, what);
   };
+  if (any_bits(m, node))
+    QRT_TRY(need(takes_bits(node), "the operator cannot compute on packed bits"));
   switch (node.kind) {
     case OpKind::quantize:
-      return need(in.present() ? to_f32 : m.tensors[node.inputs[0]].dtype == DType::f32 && to_bytes,
-                  "quantize goes from f32 to a quantized tensor or back");
+      return need(
+          in.present() ? to_f32 || (to_bytes && from != out.dtype) : from == DType::f32 && to_bytes,
+          "quantize goes from f32 to a quantized tensor or back, or between bytes and bits");
     case OpKind::conv2d:
     case OpKind::linear:
-      QRT_TRY(need(weights_of(node)->numerics != Numerics::f32,
-                   "a layer with f32 weights has a quantized tensor"));
-      return need(all && (to_f32 || to_bytes),
-                  "an integer layer needs quantized inputs and an f32 or quantized output");
+      return check_integer_layer(m, node);
     case OpKind::pool2d:
       if (node.pool2d->mode == PoolMode::average)
         return need(all && (to_f32 || to_bytes), "a pool of a tensor that is not quantized");
-      return need(node.pool2d->mode == PoolMode::max && all && alike,
+      return need(node.pool2d->mode == PoolMode::max && all && alike && from == out.dtype,
                   "a maximum must have the quantization of its input");
     case OpKind::binary:
       return need(node.binary->op == BinaryOp::add && all && to_bytes,
@@ -365,7 +412,9 @@ Status check_types(const Model& m, const Node& node) {
   const DType out = m.tensors[node.outputs[0]].dtype;
   const DType first = m.tensors[node.inputs[0]].dtype;
   const DType in = m.tensors[node.inputs[node.kind == OpKind::select ? 1 : 0]].dtype;
-  const bool one = node.kind == OpKind::gather || node.kind == OpKind::expand;
+  // Beside bits a residual is of bytes.
+  const bool one = node.kind == OpKind::gather || node.kind == OpKind::expand ||
+                   (in == DType::bits && epilogue_of(node) != nullptr);
   const size_t alike = one ? 1 : node.inputs.size();
   for (size_t i = node.kind == OpKind::select ? 1 : 0; i < alike; ++i)
     QRT_TRY(need_types(m.tensors[node.inputs[i]].dtype == in,

@@ -28,11 +28,16 @@ Status check_features(const fb::FeatureBuckets* f, const Shape& shape) {
 
 Status read_quantization(const fb::Tensor& t, TensorInfo& info) {
   const float scale = t.scale();
+  const bool bits = info.dtype == DType::bits;
+  if (bits) {
+    QRT_REQUIRE(scale != 0 && t.zero() == 0 && !info.is_constant, kBadModel, 158,
+                "a tensor of bits is an activation with a scale and no zero");
+  }
   if (scale == 0) return equal(t.zero(), 0, 126, "a tensor that is not quantized has a zero");
   QRT_REQUIRE(std::isnormal(scale) && scale > 0 && std::isnormal(1 / scale), kBadModel, 126,
               "a tensor's scale is not a positive finite number");
-  QRT_REQUIRE(info.dtype == DType::u8 && !info.is_constant, kBadModel, 126,
-              "only activations of type u8 may be quantized");
+  QRT_REQUIRE(bits || (info.dtype == DType::u8 && !info.is_constant), kBadModel, 126,
+              "only activations of type u8 or bits may be quantized");
   info.quantization = {scale, t.zero()};
   return {};
 }
@@ -48,7 +53,7 @@ Status read_tensor(const Reader& r, const fb::Tensor& t, TensorInfo& info) {
   }
   const auto elements = info.shape.elements().get(layout::kMaxElements);
   QRT_REQUIRE(elements, kBadModel, 122, "the tensor has more than 2^31 - 1 elements");
-  if (!(CheckedSize(*elements) * size_of(info.dtype)).get(SIZE_MAX / 2))
+  if (!bytes_of(info.dtype, info.shape).get(SIZE_MAX / 2))
     return Status(Code::unsupported, 122, "the tensor does not fit this machine's address space");
   info.batched = t.batched();
   info.is_constant = t.is_constant();

@@ -194,6 +194,14 @@ bool has_integers(const Weights& w) {
   }
 }
 
+// One plane of signs, or of trits, over all inputs of every output.
+Status check_exact_planes(const BitPlaneWeights& b) {
+  QRT_TRY(equal(b.group, 0, 159, "planes of exact numerics are cut into groups"));
+  for (const uint8_t count : b.counts)
+    QRT_TRY(equal(count, 1, 159, "an output of exact numerics has not one plane"));
+  return {};
+}
+
 uint32_t largest(Bytes integers) {
   uint32_t most = 0;
   for (const uint8_t byte : integers) {
@@ -208,6 +216,10 @@ uint32_t largest(Bytes integers) {
 Status check_sums(const Weights& w) {
   if (w.numerics == Numerics::f32) return {};
   uint64_t each = 0;
+  if (w.encoding == Encoding::bit_planes) {
+    QRT_TRY(check_exact_planes(w.bit_planes));
+    each = 1;
+  }
   if (w.encoding == Encoding::dense) each = largest(w.dense.data);
   if (w.encoding == Encoding::codebook) each = 128;
   const uint64_t sum = uint64_t{w.inputs} * 255 * each;  // below 2^24 * 2^8 * 2^9

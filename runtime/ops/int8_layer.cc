@@ -179,6 +179,9 @@ Status Int8Op::prepare(const Node& node, PrepareContext& context) {
   layer_ = {};
   const Epilogue& epilogue = *epilogue_of(node);
   QRT_TRY(check_arity(context, epilogue.residual ? 2 : 1));
+  if (epilogue.threshold_count != 0)
+    return Status(Code::unsupported, 266, "this build computes no thresholds of a layer's sums")
+        .next("use a newer libqrt");
   QRT_TRY(describe_layer(node, context, &layer_));
   QRT_TRY(check_tensors(context, epilogue.residual, &layer_));
   QRT_TRY(layer_.coded() ? derive_codes(&layer_) : check_dense(layer_));

@@ -46,11 +46,11 @@ class Trial {
     bool all = true;
     for (size_t i = 0; i < context_.in.size() && i < 2; ++i) {
       in_[i] = context_.in[i];
-      in_[i].data = bytes(*in_[i].shape.elements().get() * size_of(in_[i].dtype));
+      in_[i].data = bytes(*bytes_of(in_[i].dtype, in_[i].shape).get());
       all = all && in_[i].data != nullptr;
     }
     out_ = context_.out[0];
-    out_.data = bytes(*out_.shape.elements().get() * size_of(out_.dtype));
+    out_.data = bytes(*bytes_of(out_.dtype, out_.shape).get());
     for (uint32_t i = 0; i < context_.slots; ++i) {
       scratch_[i] = bytes(context_.scratch_bytes[i]);
       all = all && scratch_[i] != nullptr;

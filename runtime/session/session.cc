@@ -64,6 +64,14 @@ double relative_error(const TensorView& got, Bytes want) {
   return scale == 0 ? std::numeric_limits<double>::infinity() : difference / scale;
 }
 
+// Whether the bytes of both hold the same elements in the same places: of bits, rows that start on
+// words do so only where they are cut alike, or nowhere within a word.
+bool rows_agree(const TensorView& a, const TensorView& b) {
+  if (a.dtype != DType::bits) return true;
+  return row_of(a.shape) == row_of(b.shape) ||
+         (row_of(a.shape) % 64 == 0 && row_of(b.shape) % 64 == 0);
+}
+
 }  // namespace
 
 uint64_t stored_bytes(const Weights& w) {
@@ -160,7 +168,8 @@ Status Session::set_batch(uint32_t batch) {
     if (dim) tensors_[t].shape[0] = static_cast<int32_t>(*dim);
     const CheckedSize elements = tensors_[t].shape.elements();
     // Bytes too: in 32 bits they run out before elements do.
-    if (!dim || !elements.get(layout::kMaxElements) || !(elements * size_of(info.dtype)).get()) {
+    if (!dim || !elements.get(layout::kMaxElements) ||
+        !bytes_of(info.dtype, tensors_[t].shape).get()) {
       return Status(Code::invalid_argument, 13, "the batch is too large for the tensor")
           .next("use a smaller batch")
           .at(Where::tensor, static_cast<int64_t>(t));
@@ -213,7 +222,9 @@ void Session::share_storage() {
     bool is_output = false;
     for (const Port& port : model_.outputs) is_output = is_output || port.tensor == node.outputs[0];
     const uint32_t from = storage_[node.inputs[0]];
-    if (!is_output && !model_.tensors[from].is_constant) storage_[node.outputs[0]] = from;
+    const bool same_rows = rows_agree(tensors_[node.inputs[0]], tensors_[node.outputs[0]]);
+    if (!is_output && same_rows && !model_.tensors[from].is_constant)
+      storage_[node.outputs[0]] = from;
   }
 }
 
@@ -222,7 +233,7 @@ void Session::find_lifetimes(Span<Lifetime> lives) const {
   for (size_t t = 0; t < tensors_.size(); ++t) {
     const TensorView& v = tensors_[t];
     const bool own = storage_[t] == t && v.data == nullptr;
-    const size_t bytes = own ? *v.shape.elements().get() * size_of(v.dtype) : 0;
+    const size_t bytes = own ? *bytes_of(v.dtype, v.shape).get() : 0;
     lives[t] = {bytes, last_step, 0};
   }
   const auto touch = [&](uint32_t tensor, int32_t step) {

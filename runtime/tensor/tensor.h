@@ -12,12 +12,22 @@
 
 namespace qrt {
 
-enum class DType : uint8_t { f32 = 0, f16 = 1, i8 = 2, u8 = 3, i32 = 4, i64 = 5, boolean = 6 };
-inline constexpr int kDTypes = 7;
+enum class DType : uint8_t {
+  f32 = 0,
+  f16 = 1,
+  i8 = 2,
+  u8 = 3,
+  i32 = 4,
+  i64 = 5,
+  boolean = 6,
+  bits = 7,  // of activations only; see bytes_of()
+};
+inline constexpr int kDTypes = 8;
 inline constexpr int kMaxRank = 6;
 
+// Bytes of one element; a bit has none of its own.
 constexpr size_t size_of(DType t) {
-  constexpr size_t bytes[kDTypes] = {4, 2, 1, 1, 4, 8, 1};
+  constexpr size_t bytes[kDTypes] = {4, 2, 1, 1, 4, 8, 1, 0};
   return bytes[static_cast<size_t>(t)];
 }
 const char* name_of(DType t);
@@ -43,7 +53,26 @@ struct Shape {
   bool operator!=(const Shape& o) const { return !(*this == o); }
 };
 
-// Bytes (u8) that stand for scale * (byte - zero); a scale of 0: not quantized.
+// Elements along the innermost dimension; of a tensor without dimensions 1.
+constexpr size_t row_of(const Shape& s) {
+  return s.rank == 0 ? 1 : static_cast<size_t>(s.dim[static_cast<size_t>(s.rank - 1)]);
+}
+// Words of 64 bits that a row of bits takes.
+constexpr size_t words_of_row(const Shape& s) {
+  return (row_of(s) + 63) / 64;
+}
+// Bytes of a tensor. Bits: every row of the innermost dimension starts on a word, what is left of
+// its last word is 0.
+constexpr CheckedSize bytes_of(DType t, const Shape& s) {
+  if (t != DType::bits) return s.elements() * size_of(t);
+  CheckedSize rows(1);
+  for (int i = 0; i + 1 < s.rank; ++i)
+    rows = rows * static_cast<uint64_t>(s.dim[static_cast<size_t>(i)]);
+  return rows * words_of_row(s) * 8;
+}
+
+// Bytes (u8) that stand for scale * (byte - zero); a scale of 0: not quantized. Of bits:
+// scale * (2 * bit - 1).
 struct Quantization {
   float scale = 0;
   int32_t zero = 0;

@@ -144,8 +144,7 @@ ModelReport make_report(const Facts& facts, const Session& session) {
   for (const Bytes& b : m.golden_inputs) counter.add(b, r.total.golden);
   for (const Bytes& b : m.golden_outputs) counter.add(b, r.total.golden);
   for (const TensorInfo& t : m.tensors)
-    if (!t.is_constant)
-      r.activation_bytes += t.shape.elements().get().value_or(0) * size_of(t.dtype);
+    if (!t.is_constant) r.activation_bytes += bytes_of(t.dtype, t.shape).get().value_or(0);
   r.file_bytes = m.file.size();
   r.overhead = r.file_bytes - r.total.sum();
   r.memory = session.memory();

@@ -192,7 +192,7 @@ TEST_CASE("names") {
   CHECK(std::string(qrt_status_name(QRT_IO)) == "input/output");
   CHECK(std::string(qrt_status_name(static_cast<qrt_status>(7))) == "unknown");
   CHECK(std::string(qrt_dtype_name(QRT_BOOL)) == "bool");
-  CHECK(std::string(qrt_dtype_name(static_cast<qrt_dtype>(7))) == "unknown");
+  CHECK(std::string(qrt_dtype_name(static_cast<qrt_dtype>(8))) == "unknown");
   CHECK(qrt_isa_name()[0] != 0);
 }
 

@@ -23,7 +23,7 @@ TEST_CASE("the model that sets every field opens") {
 
 TEST_CASE("tensors") {
   check_mutations({
-      {"dtype", [](FullModel& f) { f.tensor(0).dtype = static_cast<fb::DType>(7); }, 110},
+      {"dtype", [](FullModel& f) { f.tensor(0).dtype = static_cast<fb::DType>(8); }, 110},
       {"dtype 255", [](FullModel& f) { f.tensor(0).dtype = static_cast<fb::DType>(255); }, 110},
       {"rank 7", [](FullModel& f) { f.tensor(0).dims = {1, 1, 1, 1, 1, 1, 1}; }, 120},
       {"dim 0", [](FullModel& f) { f.tensor(0).dims[1] = 0; }, 121},
@@ -179,7 +179,7 @@ TEST_CASE("codebooks") {
       {"scope_rows 2", [](FullModel& f) { f.weights(f.w_codebook).codebook->scope_rows = 2; }, 145},
       {"entry", [](FullModel& f) { f.weights(f.w_codebook).codebook->entry = fb::DType::u8; }, 143},
       {"entry 7",
-       [](FullModel& f) { f.weights(f.w_codebook).codebook->entry = static_cast<fb::DType>(7); },
+       [](FullModel& f) { f.weights(f.w_codebook).codebook->entry = static_cast<fb::DType>(8); },
        110},
       {"entry f32", [](FullModel& f) { f.weights(f.w_codebook).codebook->entry = fb::DType::f32; },
        145},
