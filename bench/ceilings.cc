@@ -116,7 +116,7 @@ Ceilings measure_ceilings() {
 double arithmetic_ceiling(const Ceilings& c, const std::string& level, bool is_integer) {
   if (level == "avx2") return is_integer ? c.i8_256 : c.f32_256;
   if (level == "avx512") return is_integer ? c.i8_512 : c.f32_512;
-  if (level == "avx512vnni") return is_integer ? c.vnni_512 : c.f32_512;
+  if (level == "avx512vnni" || level == "avx512vbmi") return is_integer ? c.vnni_512 : c.f32_512;
   return 0;
 }
 

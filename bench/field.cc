@@ -68,7 +68,7 @@ Field::Field(const BenchShape& shape, const FieldOptions& options)
   add_peers();
   kernels::IsaSet cap = kernels::detect_isa();
   if (!options.isa.empty()) kernels::isa_level(options.isa.c_str(), &cap);
-  for (const char* level : {"avx2", "avx512", "avx512vnni", "neon", "neondot"}) {
+  for (const char* level : {"avx2", "avx512", "avx512vnni", "avx512vbmi", "neon", "neondot"}) {
     kernels::IsaSet isa = 0;
     kernels::isa_level(level, &isa);
     if (isa != 0 && kernels::includes(kernels::detect_isa() & cap, isa)) add_ours(level, isa);
@@ -91,17 +91,20 @@ void Field::add_peers() {
 void Field::add_ours(const std::string& level, kernels::IsaSet isa) {
   const bool is_main = std::strcmp(shape_.set, "main") == 0;
   const uint32_t dim = shape_.dim;
-  if (is_main && level != "avx512vnni")  // f32 kits need no VNNI
+  const bool has_kits = level != "avx512vbmi";       // it has ways of tables alone
+  if (is_main && has_kits && level != "avx512vnni")  // f32 kits need no VNNI
     add_coded(level, isa, {Coding::Kind::f32, dim, 256},
               {{"decode"}, {"lookup"}, {"dot"}, {"winograd"}});
-  add_coded(level, isa, {Coding::Kind::exact, 0, 0},
-            {{"dense8"}, {"dense8", true}, {"dot8"}, {"depthwise8"}});
+  if (has_kits)
+    add_coded(level, isa, {Coding::Kind::exact, 0, 0},
+              {{"dense8"}, {"dense8", true}, {"dot8"}, {"depthwise8"}});
   for (const uint32_t count : {16u, 64u, 256u}) {
     // Cold copies take 96 MB each: the ends of the scale must do.
     if ((!is_main && count != 256) || (shape_.cold && count == 64)) continue;
-    add_coded(
-        level, isa, {Coding::Kind::exact, dim, count},
-        {{"decode8"}, {"decode8", true}, {"coded_dot"}, {"winograd8_2x2"}, {"winograd8_4x4"}});
+    if (has_kits)
+      add_coded(
+          level, isa, {Coding::Kind::exact, dim, count},
+          {{"decode8"}, {"decode8", true}, {"coded_dot"}, {"winograd8_2x2"}, {"winograd8_4x4"}});
     add_coded(level, isa, {Coding::Kind::rounded, dim, count, 8}, ways_of(level));
     if (is_main && count == 256 && !shape_.cold)
       add_coded(level, isa, {Coding::Kind::rounded, dim, count, 12}, ways_of(level));

@@ -65,7 +65,7 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"main", "nets", "all"}));
   app.add_option("--filter", o.filter, "A regular expression on the names of layers");
   app.add_option("--isa", o.field.isa, "Cap for our kernels and oneDNN's")
-      ->check(CLI::IsMember({"avx2", "avx512", "avx512vnni"}));
+      ->check(CLI::IsMember({"avx2", "avx512", "avx512vnni", "avx512vbmi"}));
   app.add_option("--rounds", o.field.rounds, "Samples per candidate")->check(CLI::Range(1, 1000));
   app.add_option("--round-us", o.field.round_us, "Time of a candidate in a round");
   app.add_option("--json", o.json, "A file for all samples");

@@ -224,7 +224,8 @@ class XnnpackLayer final : public TimedLayer {
 }  // namespace
 
 std::string level_of(kernels::IsaSet needs) {
-  for (const char* level : {"avx2", "avx512", "avx512vnni", "neon", "neondot", "i8mm"}) {
+  for (const char* level :
+       {"avx2", "avx512", "avx512vnni", "avx512vbmi", "neon", "neondot", "i8mm"}) {
     kernels::IsaSet has = 0;
     if (kernels::isa_level(level, &has) && needs != 0 && kernels::includes(has, needs))
       return level;

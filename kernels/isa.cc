@@ -23,6 +23,7 @@ IsaSet probe() {
         cpuinfo_has_x86_avx512vl()) {
       have |= x86_avx512;
       if (cpuinfo_has_x86_avx512vnni()) have |= x86_avx512vnni;
+      if (cpuinfo_has_x86_avx512vbmi()) have |= x86_avx512vbmi;
     }
   }
 #elif defined(__aarch64__)
@@ -53,13 +54,15 @@ constexpr Level kLevels[] = {
     {"avx2", x86_avx2},
     {"avx512", x86_avx2 | x86_avx512},
     {"avx512vnni", x86_avx2 | x86_avx512 | x86_avx512vnni},
+    {"avx512vbmi", x86_avx2 | x86_avx512 | x86_avx512vnni | x86_avx512vbmi},
 #elif defined(__aarch64__) || defined(__arm__)
     {"neon", arm_neon},
     {"neondot", arm_neon | arm_neondot},
     {"i8mm", arm_neon | arm_neondot | arm_i8mm},
 #endif
 };
-constexpr const char* kForeign[] = {"avx2", "avx512", "avx512vnni", "neon", "neondot", "i8mm"};
+constexpr const char* kForeign[] = {"avx2", "avx512",  "avx512vnni", "avx512vbmi",
+                                    "neon", "neondot", "i8mm"};
 
 }  // namespace
 

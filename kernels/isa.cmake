@@ -1,5 +1,5 @@
 # One row per ISA: name (as in kernels/isa.h and in file names), processors, compiler flags.
-set(QRT_ISAS x86_avx2 x86_avx512 x86_avx512vnni arm_neon arm_neondot arm_i8mm)
+set(QRT_ISAS x86_avx2 x86_avx512 x86_avx512vnni x86_avx512vbmi arm_neon arm_neondot arm_i8mm)
 
 set(x86 "x86_64|AMD64|i.86")
 set(arm64 "aarch64|arm64")
@@ -8,6 +8,7 @@ set(arm32 "armv7|armhf|^arm$")
 set(QRT_ISA_x86_avx2_FLAGS -mavx2 -mfma -mf16c)
 set(QRT_ISA_x86_avx512_FLAGS -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512)
 set(QRT_ISA_x86_avx512vnni_FLAGS ${QRT_ISA_x86_avx512_FLAGS} -mavx512vnni)
+set(QRT_ISA_x86_avx512vbmi_FLAGS ${QRT_ISA_x86_avx512vnni_FLAGS} -mavx512vbmi)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "${arm32}")
   set(QRT_ISA_arm_neon_FLAGS -march=armv7-a -mfpu=neon-vfpv4 -mfp16-format=ieee)
 else()

@@ -57,27 +57,29 @@ OutputsPlan outputs_plan(const Shape& s) {
 
 // ---- tables ---------------------------------------------------------------------
 
-// Entries to lanes, so that a packed line of them has entry e in byte e.
+// Entries to lanes, [line][dword][vector], so that a packed line of N::kBytes entries has entry e
+// in byte e. Entries beyond those that exist repeat them.
 template <class N>
-void entries_to_lanes(const Args& a, uint8_t* to, int32_t* starts) {
+void entries_to_lanes(const Args& a, size_t lines, uint8_t* to, int32_t* starts) {
   const size_t dwords = up_to(a.source.dim, 4) / 4, stride = a.source.entry_stride;
-  for (size_t book = 0; book < a.source.books; ++book) {
-    const int8_t* const entries = entries_of(a, book);
+  const size_t last = (size_t{1} << a.source.bits) - 1;
+  for (size_t i = 0; i < a.source.books * lines; ++i) {
+    const int8_t* const entries = entries_of(a, i / lines);
     for (size_t z = 0; z < 4; ++z) {
-      uint32_t at[4];
-      for (size_t i = 0; i < 4; ++i) {
-        const size_t e = N::byte_of(lane_row<N>(z, i));
-        at[i] = static_cast<uint32_t>(e * stride);
-        starts[z * 4 + i] = start_of(a, entries + e * stride, N::kOffset);
+      uint32_t at[N::kLanes];
+      for (size_t j = 0; j < N::kLanes; ++j) {
+        const size_t e = i % lines * N::kBytes + N::byte_of(lane_row<N>(z, j));
+        at[j] = static_cast<uint32_t>((e & last) * stride);
+        starts[z * N::kLanes + j] = start_of(a, entries + at[j], N::kOffset);
       }
       for (size_t d = 0; d < dwords; d += 4) {
         const typename N::Four f =
             N::transpose4(reinterpret_cast<const uint8_t*>(entries) + 4 * d, at);
-        for (size_t i = 0; i < least(4, dwords - d); ++i)
-          N::put_e(to + ((d + i) * 4 + z) * N::kXBytes, f.v[i]);
+        for (size_t k = 0; k < least(4, dwords - d); ++k)
+          N::put_e(to + ((d + k) * 4 + z) * N::kXBytes, f.v[k]);
       }
     }
-    to += dwords * 4 * N::kXBytes, starts += kNibbles;
+    to += dwords * 4 * N::kXBytes, starts += N::kBytes;
   }
 }
 
@@ -288,7 +290,7 @@ template <class V, int kKeep>
 void outputs_call(const Args& a) {
   const OutputsPlan p = outputs_plan<V>(shape_of(a));
   uint8_t* const at = static_cast<uint8_t*>(a.scratch);
-  entries_to_lanes<typename V::Narrow>(a, at + p.entries,
+  entries_to_lanes<typename V::Narrow>(a, 1, at + p.entries,
                                        reinterpret_cast<int32_t*>(at + p.starts));
   order_affine<V>(a, reinterpret_cast<float*>(at + p.scale), reinterpret_cast<float*>(at + p.bias));
   // Tiles of about equal height: 49 rows are 7 times 7.

@@ -58,7 +58,8 @@ constexpr int pre_shift(const Shape& s) {
 // zero of x takes away from each product. `offset` is what the ISA takes from every x by itself.
 inline int32_t start_of(const Args& a, const int8_t* entry, int32_t offset) {
   int32_t sum = 0;
-  for (uint32_t t = 0; t < a.source.dim; ++t) sum += entry[t];
+  if (offset != a.x_zero)
+    for (uint32_t t = 0; t < a.source.dim; ++t) sum += entry[t];
   const int32_t positive = a.keep == 12 ? 0 : 1 << (a.keep - 1 + a.shift);
   return (1 << (a.shift - 1)) + positive + (offset - a.x_zero) * sum;
 }

@@ -14,63 +14,7 @@
 namespace qrt::kernels::tables {
 namespace {
 
-template <size_t kBits>
-struct Register;
-
-// x as bytes; the four weights of an entry as they lie in the file.
-template <size_t kBits>
-struct Dots {
-  using Vec = typename Register<kBits>::Vec;
-  using Sum = Vec;
-  using X = Vec;
-  using W = Vec;
-  static constexpr size_t kXBytes = kBits / 8, kWBytes = 4, kEntries = 4, kUnroll = 8;
-  static constexpr int32_t kOffset = 0;
-  static Sum start(int32_t x) { return Register<kBits>::dup(x); }
-  static void put_x(uint8_t* to, X x) { std::memcpy(to, &x, sizeof x); }
-  static X load_x(const uint8_t* p) {
-    X x;
-    std::memcpy(&x, p, sizeof x);
-    return x;
-  }
-  static W load_w(const uint8_t* p) {
-    int32_t four;
-    std::memcpy(&four, p, 4);
-    return Register<kBits>::dup(four);
-  }
-  static void put_w(uint8_t*, const int8_t*) {}
-  static Sum mac(Sum s, X x, W w) { return Register<kBits>::dot(s, x, w); }
-  // Entries in lanes: W is of x, X of the entries.
-  static void put_e(uint8_t* to, Vec e) { put_x(to, e); }
-  static Sum start_e(const int32_t* p) {
-    Sum s;
-    std::memcpy(&s, p, sizeof s);
-    return s;
-  }
-  static W dup_x(const uint8_t* p) { return load_w(p); }
-  static Sum mac_e(Sum s, X e, W x) { return Register<kBits>::dot(s, x, e); }
-  static Vec total(Sum s) { return s; }
-};
-
-template <>
-struct Register<512> {
-  using Vec = __m512i;
-  static Vec dup(int32_t x) { return _mm512_set1_epi32(x); }
-  static Vec dot(Vec s, Vec x, Vec w) { return _mm512_dpbusd_epi32(s, x, w); }
-};
-template <>
-struct Register<256> {
-  using Vec = __m256i;
-  static Vec dup(int32_t x) { return _mm256_set1_epi32(x); }
-  static Vec dot(Vec s, Vec x, Vec w) { return _mm256_dpbusd_epi32(s, x, w); }
-};
-template <>
-struct Register<128> {
-  using Vec = __m128i;
-  static Vec dup(int32_t x) { return _mm_set1_epi32(x); }
-  static Vec dot(Vec s, Vec x, Vec w) { return _mm_dpbusd_epi32(s, x, w); }
-};
-
+#include "kernels/tables/x86_vnni_dots.inc"
 #include "kernels/tables/x86_widths.inc"
 
 using Wide = Lanes<Zmm, Ymm, Xmm>;

@@ -83,8 +83,9 @@ typedef struct qrt_options {
   uint32_t threads;     /* 0 means 1: concurrency is opt-in */
   uint32_t batch;       /* 0 means 1; more only where the model's batch is free */
   uint32_t mode;        /* QRT_MODE_... */
-  const char* isa;      /* cap for our kernels: "scalar", "avx2", "avx512", "avx512vnni", "neon",
-                           "neondot", "i8mm"; NULL: QRT_ISA of the environment, else what the CPU has */
+  const char* isa;      /* cap for our kernels: "scalar", "avx2", "avx512", "avx512vnni",
+                           "avx512vbmi", "neon", "neondot", "i8mm"; NULL: QRT_ISA of the
+                           environment, else what the CPU has */
   const char* strategy; /* forces one where a layer allows it: "lookup", "decode", "dot" or
                            "winograd" for codebooks of f32, "decode8", "dense8", "depthwise8",
                            "dot8", "coded_dot", "tables", "winograd8_2x2" or "winograd8_4x4" for

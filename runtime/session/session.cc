@@ -138,7 +138,7 @@ Status Session::choose_isa(const char* name) {
     return Status(Code::invalid_argument, 10,
                   from_caller ? "the option isa names no ISA level"
                               : "the environment's QRT_ISA names no ISA level")
-        .next("use scalar, avx2, avx512, avx512vnni, neon, neondot or i8mm");
+        .next("use scalar, avx2, avx512, avx512vnni, avx512vbmi, neon, neondot or i8mm");
   }
   isa_ &= cap;
   return {};

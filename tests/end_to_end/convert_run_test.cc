@@ -135,7 +135,8 @@ TEST_CASE("tiny model: qrt run equals the interpreter for every method, level an
   for (const char* strategy : {"lookup", "decode", "winograd"})
     variants.push_back({"--strategy", strategy});
   const auto have = kernels::detect_isa();
-  for (const char* level : {"scalar", "avx2", "avx512", "avx512vnni", "neon", "neondot", "i8mm"}) {
+  for (const char* level :
+       {"scalar", "avx2", "avx512", "avx512vnni", "avx512vbmi", "neon", "neondot", "i8mm"}) {
     kernels::IsaSet need = 0;
     if (kernels::isa_level(level, &need) && kernels::includes(have, need))
       variants.push_back({"--isa", level});

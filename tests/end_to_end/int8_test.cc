@@ -334,7 +334,8 @@ TEST_CASE("int8: the command line") {
   // The same bytes for every number of threads and on every level of this machine.
   std::vector<float> first;
   const auto have = kernels::detect_isa();
-  for (const char* level : {"scalar", "avx2", "avx512", "avx512vnni", "neon", "neondot"}) {
+  for (const char* level :
+       {"scalar", "avx2", "avx512", "avx512vnni", "avx512vbmi", "neon", "neondot"}) {
     kernels::IsaSet need = 0;
     const bool runs = kernels::isa_level(level, &need) && kernels::includes(have, need);
     for (const char* threads : {"1", "2", "3"}) {

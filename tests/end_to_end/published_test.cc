@@ -67,7 +67,8 @@ std::string converted(const Network& n) {
 std::vector<std::string> levels() {
   std::vector<std::string> out = {"scalar"};
   const auto have = qrt::kernels::detect_isa();
-  for (const char* name : {"avx2", "avx512", "avx512vnni", "neon", "neondot", "i8mm"}) {
+  for (const char* name :
+       {"avx2", "avx512", "avx512vnni", "avx512vbmi", "neon", "neondot", "i8mm"}) {
     qrt::kernels::IsaSet need = 0;
     if (qrt::kernels::isa_level(name, &need) && qrt::kernels::includes(have, need))
       out.push_back(name);

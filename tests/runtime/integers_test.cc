@@ -43,7 +43,8 @@ TEST_CASE("integers: every level, mode, strategy and number of threads gives the
   const std::vector<float> want = logits_of(model, options);
   CHECK(std::any_of(want.begin(), want.end(), [](float v) { return std::fabs(v) > 0.1f; }));
   CHECK(std::all_of(want.begin(), want.end(), [](float v) { return std::fabs(v) < 1e6f; }));
-  for (const char* isa : {"scalar", "avx2", "avx512", "avx512vnni", "neon", "neondot"})
+  for (const char* isa :
+       {"scalar", "avx2", "avx512", "avx512vnni", "avx512vbmi", "neon", "neondot"})
     for (const char* strategy : {"", "decode8", "dense8", "dot8"})
       for (const uint32_t threads : {1u, 2u, 3u, 8u}) {
         options.isa = isa, options.strategy = *strategy ? strategy : nullptr;

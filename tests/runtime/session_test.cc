@@ -123,7 +123,8 @@ TEST_CASE("every ISA level runs and agrees; QRT_ISA is the default") {
   const std::vector<float> images = testing::random_floats(192, 11);
   Options options;
   const std::vector<float> best = run(m, options, images);
-  for (const char* isa : {"scalar", "avx2", "avx512", "avx512vnni", "neon", "neondot", "i8mm"}) {
+  for (const char* isa :
+       {"scalar", "avx2", "avx512", "avx512vnni", "avx512vbmi", "neon", "neondot", "i8mm"}) {
     options.isa = isa;
     INFO(std::string(isa));
     const std::vector<float> capped = run(m, options, images);

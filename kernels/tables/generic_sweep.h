@@ -1,0 +1,195 @@
+// Lookups of the way `bytes` (generic_bytes.h), and what becomes of their sums.
+#ifndef QRT_KERNELS_TABLES_GENERIC_SWEEP_H_
+#define QRT_KERNELS_TABLES_GENERIC_SWEEP_H_
+
+#include "kernels/tables/generic_outputs.h"
+
+namespace qrt::kernels::tables {
+namespace {
+
+enum class Codes { nibbles, packed, sevens, bytes };
+
+template <Codes kCodes>
+struct Kind {
+  static constexpr size_t kLines = kCodes == Codes::nibbles ? 2 : 1;  // of 64 outputs in a chunk
+  static constexpr size_t kTable = kCodes == Codes::nibbles  ? 16
+                                   : kCodes == Codes::packed ? 64
+                                   : kCodes == Codes::sevens ? 128
+                                                             : 256;  // bytes
+  static constexpr size_t kVectors = kTable < 64 ? 1 : kTable / 64;  // of a table
+  // Blocks of one pass: 16 registers of tables at most.
+  static constexpr int kTogether = kCodes == Codes::bytes ? 4 : 8;
+};
+
+// ---- lookups --------------------------------------------------------------------
+
+template <class V>
+struct Flow {
+  const uint8_t* codes;
+  size_t stride, step;  // from one block's codes to the next one's, from one chunk's to the next
+  size_t ahead;         // from codes to those of the next pass
+  size_t chunks;
+  const uint8_t* tables;
+  uint8_t* acc;
+  bool first;
+  const typename V::Spread* spread;
+};
+
+// The bytes that 64 or, of nibbles, 2 * 64 codes name.
+template <class V, Codes kCodes>
+inline void pick(const typename V::Vec* t, const uint8_t* codes, const typename V::Spread& spread,
+                 typename V::Vec* line) {
+  if constexpr (kCodes == Codes::nibbles) {
+    const typename V::Vec c = V::once(V::loadu(codes));
+    line[0] = V::pick64(t[0], c), line[1] = V::pick64(t[0], V::high_nibbles(c));
+  } else if constexpr (kCodes == Codes::packed) {
+    line[0] = V::pick64(t[0], V::spread(spread, codes));
+  } else if constexpr (kCodes == Codes::sevens) {
+    line[0] = V::pick128(t, V::spread(spread, codes));
+  } else {
+    line[0] = V::pick256(t, V::once(V::loadu(codes)));
+  }
+}
+
+// kBlocks blocks. Codes of the next pass are asked for up to L2: L1 can wait for 24 lines from
+// memory, L2 for 48, and from L2 they come in time.
+template <class V, Codes kCodes, int kKeep, int kBlocks>
+__attribute__((noinline)) void sweep_codes(const Flow<V>& k) {
+  using K = Kind<kCodes>;
+  constexpr int kLines = K::kLines, kVectors = K::kVectors;
+  constexpr bool kPairs = kKeep == 7 && kBlocks % 2 == 0;
+#define QRT_EACH_BLOCK _Pragma("GCC unroll 8") for (int b = 0; b < kBlocks; ++b)
+#define QRT_EACH_LINE _Pragma("GCC unroll 2") for (int l = 0; l < kLines; ++l)
+  typename V::Vec t[kBlocks][kVectors];
+  QRT_EACH_BLOCK _Pragma("GCC unroll 4") for (int i = 0; i < kVectors; ++i) t[b][i] =
+      K::kTable == 16 ? V::dup16(k.tables + static_cast<size_t>(b) * 16)
+                      : V::load(k.tables + static_cast<size_t>(b * kVectors + i) * V::kBytes);
+  const typename V::Spread spread = *k.spread;
+  const size_t stride = k.stride, step = k.step, ahead = k.ahead;
+  const uint8_t* codes = k.codes;
+  uint8_t* acc = k.acc;
+  const bool first = k.first;
+  for (size_t n = k.chunks; n != 0; --n, codes += step, acc += kLines * 2 * V::kBytes) {
+    typename V::Acc8 s[kLines];
+    if (first) {
+      QRT_EACH_LINE s[l] = V::none8();
+    } else {
+      QRT_EACH_LINE s[l] = V::load8(acc + static_cast<size_t>(l) * 2 * V::kBytes);
+    }
+    const uint8_t* p = codes;
+    typename V::Vec line[kBlocks][kLines];
+    QRT_EACH_BLOCK {
+      pick<V, kCodes>(t[b], p, spread, line[b]);
+      __builtin_prefetch(p + ahead, 0, 2);
+      p += stride;
+      if constexpr (kPairs) {
+        if (b % 2 == 1) QRT_EACH_LINE s[l] = V::acc8(s[l], V::add8(line[b - 1][l], line[b][l]));
+      } else {
+        QRT_EACH_LINE s[l] = V::acc8(s[l], line[b][l]);
+      }
+      QRT_EACH_LINE V::settle(&s[l]);
+    }
+    QRT_EACH_LINE V::store8(acc + static_cast<size_t>(l) * 2 * V::kBytes, s[l]);
+  }
+#undef QRT_EACH_LINE
+#undef QRT_EACH_BLOCK
+}
+
+// All outputs. Chunks of which V::kBytes cannot be read go by a copy of their codes: one that is
+// not whole, and the last one of the file.
+template <class V, Codes kCodes, int kKeep, int kBlocks>
+void sweep_outputs(const Args& a, Flow<V> k, uint8_t* copy) {
+  constexpr size_t kOutputs = Kind<kCodes>::kLines * V::kBytes;
+  const int8::Coded& s = a.source;
+  const uint8_t* const last = k.codes + (kBlocks - 1) * k.stride;
+  k.chunks = a.outputs / kOutputs;
+  if (k.chunks != 0 &&
+      static_cast<size_t>(s.codes_end - last) < (k.chunks - 1) * k.step + V::kBytes)
+    --k.chunks;
+  k.ahead =
+      static_cast<size_t>(s.codes_end - last) > (kBlocks + 1) * k.stride ? kBlocks * k.stride : 0;
+  sweep_codes<V, kCodes, kKeep, kBlocks>(k);
+  const uint8_t* from = k.codes + k.chunks * k.step;
+  size_t n = k.chunks * kOutputs;
+  k.codes = copy, k.stride = V::kBytes, k.ahead = 0;
+  for (k.acc += n * 2, k.chunks = 1; n < a.outputs; n += kOutputs, from += k.step) {
+    const size_t left = least(kOutputs, a.outputs - n);
+    const size_t bytes = (a.first_output * s.bits % 8 + left * s.bits + 7) / 8;
+    for (size_t b = 0; b < kBlocks; ++b)
+      std::memcpy(copy + b * V::kBytes, from + b * s.row_bytes, bytes);
+    sweep_codes<V, kCodes, kKeep, kBlocks>(k);
+    k.acc += kOutputs * 2;
+  }
+}
+
+// ---- outputs --------------------------------------------------------------------
+
+// V::kLanes outputs from n on, in their order.
+template <class V>
+inline void finish_ints(const Args& a, size_t row, size_t n, typename V::Vec v) {
+  const size_t live = least(V::kLanes, a.outputs - n);
+  const int8::Finish& f = a.finish;
+  const auto floats = [live](const float* from) {
+    if (live == V::kLanes) return V::load_f(from);
+    float copy[V::kLanes] = {};
+    std::memcpy(copy, from, live * sizeof(float));
+    return V::load_f(copy);
+  };
+  typename V::F t = V::to_float(v);
+  if (f.scale) t = V::mul_f(t, floats(f.scale + n));
+  if (f.bias) t = V::add_f(t, floats(f.bias + n));
+  if (f.residual) {
+    const uint8_t* const from = f.residual + row * f.residual_stride + n;
+    uint8_t copy[V::kLanes] = {};
+    std::memcpy(copy, from, live);
+    const typename V::Vec q = V::ints_of_bytes(copy);
+    add_residual<V, 1>(f, &q, &t);
+  }
+  clamp<V, 1>(f, &t);
+  if (a.y8) {
+    uint8_t bytes[V::kLanes];
+    V::put_bytes(bytes, V::add32(V::nearest(t), V::set32(f.zero)));
+    uint8_t* const y = a.y8 + row * a.y_stride + n;
+    if (live == V::kLanes)
+      std::memcpy(y, bytes, sizeof bytes);
+    else
+      std::memcpy(y, bytes, live);
+  } else if (live == V::kLanes) {
+    V::store_f(a.y32 + row * a.y_stride + n, t);
+  } else {
+    float copy[V::kLanes];
+    V::store_f(copy, t);
+    std::memcpy(a.y32 + row * a.y_stride + n, copy, live * sizeof(float));
+  }
+}
+
+// One row's sums in 16 bits are added to those in 32 bits, or finished.
+template <class V, Codes kCodes, int kKeep>
+__attribute__((noinline)) void settle_row(const Args& a, size_t row, const Settle& k) {
+  constexpr size_t kLines = Kind<kCodes>::kLines;
+  const int32_t bias = static_cast<int32_t>(k.lookups) << (kKeep - 1);
+  const uint8_t* acc = k.acc;
+  for (size_t n = 0; n < a.outputs; acc += kLines * 2 * V::kBytes) {
+    typename V::Vec w[2 * kLines];
+    V::words_of_acc8(V::load8(acc), bias, w);
+    if constexpr (kLines == 2) {
+      typename V::Vec high[2], low[2] = {w[0], w[1]};
+      V::words_of_acc8(V::load8(acc + 2 * V::kBytes), bias, high);
+      V::zip16(low[0], high[0], w), V::zip16(low[1], high[1], w + 2);
+    }
+    for (size_t i = 0; i < 4 * kLines && n < a.outputs; ++i, n += V::kLanes) {
+      typename V::Vec v = V::ints_of_half(w[i / 2], i % 2);
+      int32_t* const sum = k.sums + n;
+      if (!k.first) v = V::add32(v, V::load(sum));
+      if (k.last)
+        finish_ints<V>(a, row, n, v);
+      else
+        V::store(sum, v);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace qrt::kernels::tables
+
+#endif  // QRT_KERNELS_TABLES_GENERIC_SWEEP_H_
