@@ -75,14 +75,20 @@ inline void write_code(uint8_t* row, uint64_t i, uint32_t bits, uint32_t code) {
     *p++ |= static_cast<uint8_t>(word & 0xff);
 }
 
-// ---- sign planes: bit i of a row is input i (1 means +), rows padded to 64 bits with zeros
-// -------
+// ---- sign planes: bit i of a plane is input i (1 means +), LSB first ---------------------------
 
+// Output after output, group after group, plane after plane. A plane of a whole row is padded to 64
+// bits with zeros, so that kernels read it in place. Groups may be as small as one kernel's window:
+// their planes only start on a byte, with zeros behind them.
 constexpr uint64_t plane_row_bytes(uint64_t inputs) {
   return ceil_div(inputs, 64) * 8;
 }
+constexpr uint64_t plane_group_bytes(uint64_t inputs) {
+  return ceil_div(inputs, 8);
+}
 
-// ternary5: five trits, least significant first, each 0, 1, 2 for -1, 0, +1; rows on a byte.
+// ternary5: five trits, least significant first, each 0, 1, 2 for -1, 0, +1; rows and groups start
+// on a byte.
 constexpr uint64_t ternary5_row_bytes(uint64_t inputs) {
   return ceil_div(inputs, 5);
 }

@@ -50,6 +50,12 @@ std::string i8_bytes(const std::vector<int8_t>& v) {
   return {reinterpret_cast<const char*>(v.data()), v.size()};
 }
 
+std::string i16_bytes(const std::vector<int16_t>& v) {
+  std::string r;
+  for (const int16_t i : v) put(r, static_cast<uint16_t>(i));
+  return r;
+}
+
 std::string int_bytes(ir::ElementType type, const std::vector<int64_t>& v) {
   std::string r;
   for (int64_t i : v) {
@@ -87,6 +93,59 @@ std::string code_bytes(const quant::Codebook& c, int64_t outputs, int64_t inputs
   return packed;
 }
 
+namespace {
+
+// Negative codes in two's complement.
+template <class Code>
+std::string packed_rows(const std::vector<Code>& codes, int64_t inputs, int32_t bits) {
+  const auto row = static_cast<size_t>(inputs);
+  const auto width = static_cast<uint32_t>(bits);
+  const uint64_t row_bytes = layout::kbit_row_bytes(row, width);
+  std::string packed(codes.size() / row * row_bytes, '\0');
+  auto* to = reinterpret_cast<uint8_t*>(packed.data());
+  for (size_t i = 0; i < codes.size(); ++i)
+    layout::write_code(to + i / row * row_bytes, i % row, width,
+                       static_cast<uint32_t>(codes[i]) & ((1u << width) - 1));
+  return packed;
+}
+
+// Signs or trits of one plane as the file's bytes.
+std::string packed_plane(const uint8_t* signs, uint64_t width, const quant::BitPlanes& p) {
+  std::string r(p.ternary5     ? layout::ternary5_row_bytes(width)
+                : p.group == 0 ? layout::plane_row_bytes(width)
+                               : layout::plane_group_bytes(width),
+                '\0');
+  const uint64_t each = p.ternary5 ? 5 : 8;
+  for (uint64_t i = width; i-- > 0;) {
+    const auto before = static_cast<uint8_t>(r[i / each]);
+    r[i / each] = static_cast<char>(before * (p.ternary5 ? 3 : 2) + signs[i]);
+  }
+  return r;
+}
+
+}  // namespace
+
+std::string kbit_bytes(const std::vector<uint8_t>& codes, int64_t inputs, int32_t bits) {
+  return packed_rows(codes, inputs, bits);
+}
+std::string kbit_bytes(const std::vector<int16_t>& codes, int64_t inputs, int32_t bits) {
+  return packed_rows(codes, inputs, bits);
+}
+
+std::string plane_bytes(const quant::BitPlanes& p, int64_t outputs, int64_t inputs) {
+  std::string r;
+  const int64_t group = p.group == 0 ? inputs : p.group;
+  const uint8_t* signs = p.signs.data();
+  const uint8_t* count = p.counts.data();
+  for (int64_t o = 0; o < outputs; ++o)
+    for (int64_t first = 0; first < inputs; first += group, ++count) {
+      const auto width = static_cast<uint64_t>(std::min(group, inputs - first));
+      for (uint8_t plane = 0; plane < *count; ++plane, signs += width)
+        r += packed_plane(signs, width, p);
+    }
+  return r;
+}
+
 uint32_t Bulk::add(std::string bytes) {
   const auto next = static_cast<uint32_t>(buffers_.size());
   const auto [at, is_new] = index_.try_emplace(std::move(bytes), next);
@@ -109,18 +168,8 @@ Numbers Bulk::add_numbers(const std::vector<float>& v) {
   return {add(f16 ? f16_bytes(v) : f32_bytes(v)), f16, static_cast<uint32_t>(v.size())};
 }
 
-StoredWeights Bulk::add_weights(const lower::Weights& w) {
+StoredWeights Bulk::add(const quant::Codebook& c, const lower::Weights& w) {
   StoredWeights s;
-  if (w.encoding == nullptr) {
-    s.dense = add_numbers(w.dense);
-    return s;
-  }
-  if (const auto* v = std::get_if<quant::Integers>(w.encoding.get())) {
-    s.integers = add(i8_bytes(v->values));
-    s.scales = add_numbers(v->scales);
-    return s;
-  }
-  const auto& c = std::get<quant::Codebook>(*w.encoding);
   s.entries = add(c.entry == quant::EntryType::f32   ? f32_bytes(c.entries)
                   : c.entry == quant::EntryType::f16 ? f16_bytes(c.entries)
                                                      : i8_bytes(c.entries));
@@ -128,6 +177,48 @@ StoredWeights Bulk::add_weights(const lower::Weights& w) {
   if (c.entry == quant::EntryType::i8) s.scales = add_numbers(c.entry_scales);
   if (!c.levels.empty()) s.levels = add_numbers(c.levels);
   if (!c.level_of.empty()) s.level_of = add({c.level_of.begin(), c.level_of.end()});
+  return s;
+}
+
+StoredWeights Bulk::add(const quant::Integers& v, const lower::Weights&) {
+  StoredWeights s;
+  s.integers = add(i8_bytes(v.values));
+  s.scales = add_numbers(v.scales);
+  return s;
+}
+
+StoredWeights Bulk::add(const quant::Table& t, const lower::Weights& w) {
+  StoredWeights s;
+  s.codes = add_codes(kbit_bytes(t.codes, w.inputs, t.bits));
+  if (t.integers.empty())
+    s.levels = add_numbers(t.values);
+  else
+    s.entries = add(i16_bytes(t.integers));
+  s.scales = add_numbers(t.scales.values);
+  if (!t.offset.empty()) s.offset = add_numbers(t.offset);
+  return s;
+}
+
+StoredWeights Bulk::add(const quant::Affine& a, const lower::Weights& w) {
+  StoredWeights s;
+  s.codes = add_codes(kbit_bytes(a.codes, w.inputs, a.bits));
+  s.scales = add_numbers(a.scales.values);
+  return s;
+}
+
+StoredWeights Bulk::add(const quant::BitPlanes& p, const lower::Weights& w) {
+  StoredWeights s;
+  s.entries = add_codes({p.counts.begin(), p.counts.end()});
+  s.codes = add_codes(plane_bytes(p, w.outputs, w.inputs));
+  s.scales = add_numbers(p.alphas);
+  return s;
+}
+
+StoredWeights Bulk::add_weights(const lower::Weights& w) {
+  if (w.encoding != nullptr)
+    return std::visit([&](const auto& kind) { return add(kind, w); }, *w.encoding);
+  StoredWeights s;
+  s.dense = add_numbers(w.dense);
   return s;
 }
 

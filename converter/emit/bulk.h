@@ -27,6 +27,7 @@ std::string f32_bytes(const std::vector<float>&);
 std::string f16_bytes(const std::vector<float>&);
 std::string i8_bytes(const std::vector<float>&);  // whole numbers -128..127
 std::string i8_bytes(const std::vector<int8_t>&);
+std::string i16_bytes(const std::vector<int16_t>&);
 std::string int_bytes(ir::ElementType, const std::vector<int64_t>&);
 // The elements of a tensor of this type: one of the two lists is empty.
 std::string element_bytes(ir::ElementType, const std::vector<float>&, const std::vector<int64_t>&);
@@ -34,9 +35,18 @@ std::string element_bytes(ir::ElementType, const std::vector<float>&, const std:
 // codes [book][block][output], LSB first, every (book, block) row on a byte.
 std::string code_bytes(const quant::Codebook&, int64_t outputs, int64_t inputs);
 
-// Where the parts of a weight matrix lie: `dense`, or the parts of its encoding.
+// Codes of a Table or an Affine, [output][input], LSB first, rows on a byte.
+std::string kbit_bytes(const std::vector<uint8_t>& codes, int64_t inputs, int32_t bits);
+std::string kbit_bytes(const std::vector<int16_t>& codes, int64_t inputs, int32_t bits);
+
+// Signs of planes as schema/layout.h lays them out.
+std::string plane_bytes(const quant::BitPlanes&, int64_t outputs, int64_t inputs);
+
+// Where the parts of a weight matrix lie: `dense`, or the parts of its encoding. Of a Table,
+// `levels` are values, `entries` integers; of BitPlanes, `entries` are counts, `codes` planes,
+// `scales` coordinates.
 struct StoredWeights {
-  Numbers dense, scales, levels;
+  Numbers dense, scales, levels, offset;
   uint32_t integers = 0, entries = 0, codes = 0, level_of = 0;
 };
 
@@ -53,6 +63,11 @@ class Bulk {
 
  private:
   void append(const std::string& bytes);
+  StoredWeights add(const quant::Codebook&, const lower::Weights&);
+  StoredWeights add(const quant::Integers&, const lower::Weights&);
+  StoredWeights add(const quant::Table&, const lower::Weights&);
+  StoredWeights add(const quant::Affine&, const lower::Weights&);
+  StoredWeights add(const quant::BitPlanes&, const lower::Weights&);
 
   std::unordered_map<std::string, uint32_t> index_;  // owns the bytes; nodes never move
   std::deque<std::string> codes_;                    // owns those of codes

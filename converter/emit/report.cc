@@ -25,12 +25,7 @@ void count_weights(const lower::Weights& w, LayerBytes& r) {
   }
   const quant::StoredBytes s = quant::stored_bytes(*w.encoding, w.outputs, w.inputs);
   r.dense = s.dense;
-  r.encoding = "dense i8";
-  if (const auto* c = std::get_if<quant::Codebook>(w.encoding.get())) {
-    r.encoding =
-        cat("codebook ", c->books > 1 ? cat(c->books, " x ") : "", c->count, " x ", c->dim);
-    if (!c->levels.empty()) r.encoding += c->table_bits > 0 ? " i8 rounded" : " i8";
-  }
+  r.encoding = quant::describe(*w.encoding);
   r.codes = s.codes;
   r.entries = s.entries;
   r.entry_scales = s.scales;

@@ -42,8 +42,6 @@ static_assert(static_cast<int>(ir::Resize::Coordinates::tf_crop_and_resize) ==
               static_cast<int>(fb::Coordinates::tf_crop_and_resize));
 static_assert(static_cast<int>(ir::Resize::Nearest::ceil) ==
               static_cast<int>(fb::NearestMode::ceil));
-static_assert(static_cast<int>(lower::InputOrder::kh_kw_cin) ==
-              static_cast<int>(fb::InputOrder::kh_kw_cin));
 
 std::string clean(std::string name) {
   for (char& c : name)
@@ -69,11 +67,6 @@ fb::DType dtype(const Numbers& n) {
   return n.f16 ? fb::DType::f16 : fb::DType::f32;
 }
 
-fb::DType dtype(quant::EntryType t) {
-  if (t == quant::EntryType::i8) return fb::DType::i8;
-  return t == quant::EntryType::f16 ? fb::DType::f16 : fb::DType::f32;
-}
-
 fb::DType dtype(ir::ElementType t) {
   return static_cast<fb::DType>(t);  // the same numbers
 }
@@ -95,61 +88,6 @@ Tables::Offset<fb::Constant> Tables::constant(const Numbers& n) {
 Tables::Offset<fb::Constant> Tables::constant(const std::vector<float>& v) {
   if (v.empty()) return 0;
   return constant(bulk_.add_numbers(v));
-}
-
-Tables::Offset<fb::Codebook> Tables::codebook(const quant::Codebook& c, const StoredWeights& s) {
-  const Offset<fb::Constant> scales = s.scales.count == 0 ? 0 : constant(s.scales);
-  const Offset<fb::Constant> levels = s.levels.count == 0 ? 0 : constant(s.levels);
-  fb::CodebookBuilder t(b_);
-  t.add_books(static_cast<uint8_t>(c.books));
-  t.add_count(u32(c.count));
-  t.add_dim(static_cast<uint16_t>(c.dim));
-  t.add_entry(dtype(c.entry));
-  t.add_entries(s.entries);
-  if (!scales.IsNull()) t.add_entry_scales(scales);
-  t.add_code_bits(static_cast<uint8_t>(layout::code_bits(u32(c.count))));
-  t.add_codes(s.codes);
-  t.add_scope_rows(u32(c.scope_rows));
-  if (!levels.IsNull()) t.add_levels(levels);
-  if (!c.level_of.empty()) {
-    t.add_level_of(s.level_of);
-    t.add_has_level_of(true);
-  }
-  return t.Finish();
-}
-
-Tables::Offset<fb::Dense> Tables::dense(const lower::Weights& w, const StoredWeights& s) {
-  if (w.encoding == nullptr) return fb::CreateDense(b_, dtype(s.dense), s.dense.buffer);
-  const auto scales = fb::CreateScales(b_, fb::ScaleAxis::output, 0, constant(s.scales));
-  return fb::CreateDense(b_, fb::DType::i8, s.integers, scales);
-}
-
-Tables::Offset<fb::Weights> Tables::weights(const lower::Weights& w, const StoredWeights& s) {
-  const auto name = required_string(w.name);
-  Offset<fb::Dense> dense_table = 0;
-  Offset<fb::Codebook> codebook_table = 0;
-  const auto* book = std::get_if<quant::Codebook>(w.encoding.get());
-  if (book == nullptr)
-    dense_table = dense(w, s);
-  else
-    codebook_table = codebook(*book, s);
-  fb::WeightsBuilder t(b_);
-  t.add_name(name);
-  t.add_outputs(static_cast<uint32_t>(w.outputs));
-  t.add_inputs(static_cast<uint32_t>(w.inputs));
-  t.add_order(static_cast<fb::InputOrder>(w.order));
-  t.add_encoding(book ? fb::Encoding::codebook : fb::Encoding::dense);
-  if (w.encoding != nullptr && quant::is_integer(*w.encoding)) {
-    const bool rounded = book != nullptr && book->table_bits > 0;
-    t.add_numerics(rounded ? fb::Numerics::rounded : fb::Numerics::exact);
-    if (rounded) {
-      t.add_table_bits(static_cast<uint8_t>(book->table_bits));
-      t.add_table_shift(static_cast<uint8_t>(book->table_shift));
-    }
-  }
-  if (!dense_table.IsNull()) t.add_dense(dense_table);
-  if (!codebook_table.IsNull()) t.add_codebook(codebook_table);
-  return t.Finish();
 }
 
 Tables::Offset<fb::Tensor> Tables::tensor(const lower::Tensor& t) {

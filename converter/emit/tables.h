@@ -38,11 +38,18 @@ class Tables {
   // The options table of an operator: its field in Operator, and where it lies. {0, 0}: none.
   using Options = std::pair<flatbuffers::voffset_t, flatbuffers::uoffset_t>;
 
+  struct Stored;  // of the encoding of weights: its name and table
+
   static Act activation(ir::Clamp);
   Offset<fb::Constant> constant(const std::vector<float>&);  // nothing for an empty one
   Offset<fb::Constant> constant(const Numbers&);
   Offset<fb::Dense> dense(const lower::Weights&, const StoredWeights&);
   Offset<fb::Codebook> codebook(const quant::Codebook&, const StoredWeights&);
+  Offset<fb::Scales> scales(const quant::Scales&, const StoredWeights&);
+  Offset<fb::CodeTable> table(const quant::Table&, const StoredWeights&);
+  Offset<fb::Affine> affine(const quant::Affine&, const StoredWeights&);
+  Offset<fb::BitPlanes> bit_planes(const quant::BitPlanes&, const StoredWeights&);
+  Stored stored(const lower::Weights&, const StoredWeights&);
   template <class Layer>
   Offset<fb::Epilogue> epilogue(const lower::Operator&, const Layer&);
 

@@ -36,7 +36,8 @@ bool may_sum_integers(const ir::Graph& g, const ir::Node& n) {
   const passes::LayerInputs in = passes::inputs_of(n);
   if (in.residual >= 0 && ir::is_constant(g, in.residual)) return false;
   return constant(in.scale) && constant(in.bias) && !ir::is_constant(g, in.x) &&
-         (w->encoding == nullptr || !quant::is_integer(*w->encoding));
+         (w->encoding == nullptr || std::holds_alternative<quant::Codebook>(*w->encoding)) &&
+         !(w->encoding != nullptr && quant::needs_integers(*w->encoding));
 }
 
 std::vector<bool> choose_layers(const ir::Graph& g, const Options& o, Report& report) {

@@ -21,6 +21,10 @@
 //            entries LIST [scales LIST] codes LIST     (LIST: { ... }, fill or hash as above)
 //            [levels LIST [level_of LIST] [tables (BITS, SHIFT)]]
 //        | integers LIST scales LIST
+//        | table { bits=, taps= } values LIST | integers LIST codes LIST SCALES [offset LIST]
+//        | affine { bits=, signed=, taps= } [zero_halves LIST] codes LIST SCALES
+//        | bit_planes { group=, ternary5=, taps= } counts LIST signs LIST alphas LIST
+//   SCALES scales layer LIST | scales output LIST | scales group N LIST
 //   ATTR   integer, number, none (no limit), true, false, a word, or [ ... ] of integers
 //
 // Attributes that have their default are not printed and need not be written;

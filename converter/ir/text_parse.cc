@@ -8,6 +8,7 @@
 #include "converter/ir/text.h"
 #include "converter/ir/text_cursor.h"
 #include "converter/ir/text_fields.h"
+#include "converter/ir/text_lists.h"
 
 namespace qrt::ir {
 namespace {
@@ -113,31 +114,6 @@ class Parser {
     return true;
   }
 
-  // `count` values in any of the forms of DATA; -1 leaves the count to the list.
-  template <class T>
-  bool list(Cursor& c, int64_t count, std::vector<T>* out) {
-    if (c.take_word("hash")) {
-      return c.complain("the values were printed as a hash; write them as { ... } or fill");
-    }
-    T value{};
-    if (c.take_word("fill")) {
-      if (!c.number(&value)) return false;
-      if (count > kMaxFill) return c.complain(cat("fill of more than ", kMaxFill, " values"));
-      out->assign(static_cast<size_t>(count < 0 ? 1 : count), value);
-      return true;
-    }
-    if (!c.expect("{")) return false;
-    while (!c.take("}")) {
-      if ((!out->empty() && !c.expect(",")) || !c.number(&value)) return false;
-      out->push_back(value);
-    }
-    return count < 0 || static_cast<int64_t>(out->size()) == count ||
-           c.complain(cat("found ", out->size(), " values; the shape has ", count));
-  }
-
-  bool codebook(Cursor& c, const std::vector<int64_t>& shape, Constant* constant);
-  bool levels(Cursor& c, int64_t outputs, quant::Codebook* book);
-  bool integers(Cursor& c, const std::vector<int64_t>& shape, Constant* constant);
   bool constant(Cursor& c) {
     Value value;
     Constant constant;
@@ -147,12 +123,10 @@ class Parser {
     }
     const int64_t count = element_count(value.shape);
     constant.type = value.type;
-    if (c.take_word("codebook")) {
-      if (!codebook(c, value.shape, &constant)) return false;
-    } else if (c.take_word("integers")) {
-      if (!integers(c, value.shape, &constant)) return false;
-    } else if (is_float(value.type) ? !list(c, count, &constant.data)
-                                    : !list(c, count, &constant.ints)) {
+    if (detail::read_encoding(c, value.shape, &constant.encoding)) {
+      if (!constant.encoding) return false;
+    } else if (is_float(value.type) ? !detail::read_list(c, count, &constant.data)
+                                    : !detail::read_list(c, count, &constant.ints)) {
       return false;
     }
     if (c.take_word("source") && !c.name(&constant.source)) return false;
@@ -213,73 +187,10 @@ class Parser {
     return true;
   }
 
-  static constexpr int64_t kMaxFill = 1 << 28;
   Graph graph_;
   std::map<std::string, ValueId> ids_;
   std::string line_;
 };
-
-bool Parser::codebook(Cursor& c, const std::vector<int64_t>& shape, Constant* constant) {
-  quant::Codebook book;
-  std::string key, word;
-  if (!c.expect("{")) return false;
-  do {
-    if (!c.name(&key) || !c.expect("=")) return false;
-    int32_t* const number = key == "books"        ? &book.books
-                            : key == "count"      ? &book.count
-                            : key == "dim"        ? &book.dim
-                            : key == "scope_rows" ? &book.scope_rows
-                                                  : nullptr;
-    if (number != nullptr) {
-      if (!c.number(number)) return false;
-    } else if (key == "entry" && c.name(&word)) {
-      book.entry = word == "f32"  ? quant::EntryType::f32
-                   : word == "i8" ? quant::EntryType::i8
-                                  : quant::EntryType::f16;
-    } else {
-      return c.complain(cat("codebook has no attribute ", key));
-    }
-  } while (c.take(","));
-  if (shape.empty() || shape[0] < 1 || book.dim < 1 || book.count < 1 || book.books < 1 ||
-      book.scope_rows < 0) {
-    return c.complain("count, dim, books and the outputs must be at least 1");
-  }
-  // Sizes for `fill`; what they must be otherwise, quant::check() says.
-  const int64_t inputs = element_count(shape) / shape[0];
-  const int64_t scopes =
-      book.scope_rows == 0 ? 1 : (shape[0] + book.scope_rows - 1) / book.scope_rows;
-  const int64_t centroids = element_count({scopes, book.books, book.count});
-  const int64_t entries = element_count({scopes, book.books, book.count, book.dim});
-  const int64_t codes = element_count({book.books, (inputs + book.dim - 1) / book.dim, shape[0]});
-  if (entries < 0 || codes < 0) return c.complain("the codebook is too large");
-  if (!c.expect("}") || !c.expect("entries") || !list(c, entries, &book.entries)) return false;
-  if (c.take_word("scales") && !list(c, centroids, &book.entry_scales)) return false;
-  if (!c.expect("codes") || !list(c, codes, &book.codes)) return false;
-  if (!levels(c, shape[0], &book)) return false;
-  Result<void> checked = quant::check(book, shape[0], inputs);
-  if (!checked.ok()) return c.complain(checked.error().message);
-  constant->encoding = std::make_shared<const quant::Encoding>(std::move(book));
-  return true;
-}
-
-bool Parser::levels(Cursor& c, int64_t outputs, quant::Codebook* book) {
-  if (c.take_word("levels") && !list(c, -1, &book->levels)) return false;
-  if (c.take_word("level_of") && !list(c, outputs, &book->level_of)) return false;
-  return !c.take_word("tables") || (c.expect("(") && c.number(&book->table_bits) && c.expect(",") &&
-                                    c.number(&book->table_shift) && c.expect(")"));
-}
-
-bool Parser::integers(Cursor& c, const std::vector<int64_t>& shape, Constant* constant) {
-  quant::Integers v;
-  if (shape.empty() || shape[0] < 1) return c.complain("there must be an output");
-  const int64_t count = element_count(shape);
-  if (!list(c, count, &v.values) || !c.expect("scales") || !list(c, shape[0], &v.scales))
-    return false;
-  Result<void> checked = quant::check(v, shape[0], count / shape[0]);
-  if (!checked.ok()) return c.complain(checked.error().message);
-  constant->encoding = std::make_shared<const quant::Encoding>(std::move(v));
-  return true;
-}
 
 }  // namespace
 

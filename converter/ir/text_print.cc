@@ -8,9 +8,13 @@
 #include "converter/base/text.h"
 #include "converter/ir/text.h"
 #include "converter/ir/text_fields.h"
+#include "converter/ir/text_lists.h"
 
 namespace qrt::ir {
 namespace {
+
+using detail::list_text;
+using detail::number_text;
 
 constexpr const char* kOpNames[] = {
     "conv2d",   "linear",         "pool2d",  "binary", "unary",      "affine", "softmax",
@@ -24,14 +28,6 @@ constexpr const char* kTypeNames[] = {"f32", "f16", "i8", "u8", "i32", "i64", "b
 bool is_plain(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
          std::strchr("_./-+@", c) != nullptr;
-}
-
-std::string number_text(float value) {
-  return float_text(value);
-}
-template <class Integer>
-std::string number_text(Integer value) {
-  return std::to_string(value);
 }
 
 std::string limit_text(float value, float no_limit) {
@@ -90,54 +86,10 @@ std::string attr_text(const Attr& attr) {
   return text;
 }
 
-// FNV-1a over the bytes: tells large constants apart in golden texts.
-template <class T>
-std::string hash_text(const std::vector<T>& values) {
-  uint64_t hash = 14695981039346656037ull;
-  for (const T& value : values) {
-    unsigned char bytes[sizeof(T)];
-    std::memcpy(bytes, &value, sizeof(T));
-    for (unsigned char byte : bytes) hash = (hash ^ byte) * 1099511628211ull;
-  }
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
-  return cat("hash ", text);
-}
-
-template <class T>
-std::string list_text(const std::vector<T>& values) {
-  bool same = values.size() > 4;
-  for (const T& value : values) same = same && std::memcmp(&value, &values[0], sizeof(T)) == 0;
-  if (same) return cat("fill ", number_text(values[0]));
-  if (values.size() > kInlineValues) return hash_text(values);
-  std::string text;
-  for (const T& value : values) append(text, number_text(value));
-  return cat("{", text, "}");
-}
-
-std::string encoding_text(const quant::Codebook& book) {
-  constexpr const char* kEntryNames[] = {"f32", "f16", "i8"};
-  std::string text =
-      cat("codebook {books=", book.books, ", count=", book.count, ", dim=", book.dim,
-          ", scope_rows=", book.scope_rows, ", entry=", kEntryNames[static_cast<int>(book.entry)],
-          "} entries ", list_text(book.entries));
-  if (!book.entry_scales.empty()) text += " scales " + list_text(book.entry_scales);
-  text += " codes " + list_text(book.codes);
-  if (!book.levels.empty()) text += " levels " + list_text(book.levels);
-  if (!book.level_of.empty()) text += " level_of " + list_text(book.level_of);
-  if (book.table_bits != 0) text += cat(" tables (", book.table_bits, ", ", book.table_shift, ")");
-  return text;
-}
-
-std::string encoding_text(const quant::Integers& v) {
-  return cat("integers ", list_text(v.values), " scales ", list_text(v.scales));
-}
-
 std::string data_text(const Constant& constant) {
   std::string text;
   if (constant.encoding) {
-    text = std::visit([](const auto& encoding) { return encoding_text(encoding); },
-                      *constant.encoding);
+    text = detail::encoding_text(*constant.encoding);
   } else if (constant.type == ElementType::f32 || constant.type == ElementType::f16) {
     text = list_text(constant.data);
   } else {

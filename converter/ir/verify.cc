@@ -118,6 +118,12 @@ Result<void> check_constant(const Value& value, const Constant& constant) {
     }
     Result<void> fits = quant::check(*constant.encoding, value.shape[0], count / value.shape[0]);
     if (!fits.ok()) return broken("constant ", value.name, ": ", fits.error().message);
+    const int64_t taps = quant::taps_of(*constant.encoding);
+    const int64_t window = value.shape.size() < 3 ? 1 : count / value.shape[0] / value.shape[1];
+    if (taps != 1 && taps != window) {
+      return broken("constant ", value.name, " is encoded for kernels of ", taps,
+                    " elements; its shape is ", shape_text(value.shape));
+    }
     if (constant.data.empty()) return {};
   }
   if (count < 0 || found != static_cast<size_t>(count) || other != 0) {
@@ -200,8 +206,8 @@ Result<void> check_quantized(const Graph& g, const Node& node) {
   const Constant* weight = node.in.size() > 1 ? constant_of(g, node.in[1]) : nullptr;
   const bool layer =
       std::holds_alternative<Conv2d>(node.attr) || std::holds_alternative<Linear>(node.attr);
-  const bool integers =
-      weight != nullptr && weight->encoding != nullptr && quant::is_integer(*weight->encoding);
+  const bool coded = weight != nullptr && weight->encoding != nullptr;
+  const bool integers = coded && quant::needs_integers(*weight->encoding);
   bool any = out.present(), all = true, alike = true, bits = out.bits;
   for (size_t i = 0; i < node.in.size(); ++i) {
     if (layer && is_constant(g, node.in[i])) continue;
@@ -220,7 +226,7 @@ Result<void> check_quantized(const Graph& g, const Node& node) {
   if (converts) {
     good = in.present() != out.present() || in.bits != out.bits;
   } else if (layer) {
-    good = all && integers && (steps || !out.bits);
+    good = all && coded && quant::is_integer(*weight->encoding) && (steps || !out.bits);
   } else if (pool != nullptr) {
     good = pool->mode == Pool2d::Mode::average ? all : pool->mode == Pool2d::Mode::max && alike;
   } else if (binary != nullptr) {

@@ -25,6 +25,22 @@ std::vector<T> to_kh_kw_cin(const std::vector<T>& oihw, int64_t outputs, int64_t
   return r;
 }
 
+// Columns of a convolution's encoding in the order kh, kw, cin where it may have it: Integers and
+// whatever holds its codes by weight. Codebooks, and groups that run along a kernel, keep theirs.
+void order_columns(const ir::Value& v, Weights& w) {
+  if (w.order == InputOrder::linear) return;
+  if (const auto* dense = std::get_if<quant::Integers>(w.encoding.get())) {
+    w.order = InputOrder::kh_kw_cin;
+    w.encoding = std::make_shared<const quant::Encoding>(
+        quant::Integers{to_kh_kw_cin(dense->values, w.outputs, v.shape.at(1)), dense->scales});
+    return;
+  }
+  auto turned = quant::taps_first(*w.encoding, w.outputs, w.inputs, w.inputs / v.shape.at(1));
+  if (!turned) return;
+  w.order = InputOrder::kh_kw_cin;
+  w.encoding = std::make_shared<const quant::Encoding>(std::move(*turned));
+}
+
 bool is_plain(const ir::Constant& c) {
   return c.encoding == nullptr &&
          (c.type == ir::ElementType::f32 || c.type == ir::ElementType::f16);
@@ -73,8 +89,9 @@ Result<uint32_t> Context::tensor(ir::ValueId id) {
 }
 
 Result<uint32_t> Context::weights(const ir::Node& n, ir::ValueId id, InputOrder order) {
-  int64_t& slot = weights_of_[static_cast<size_t>(id)];
-  if (slot >= 0) return static_cast<uint32_t>(slot);
+  const bool bytes = value(n.in.at(0)).quantization.present();
+  const auto found = weights_of_.find({id, bytes});
+  if (found != weights_of_.end()) return found->second;
   const ir::Value& v = value(id);
   if (v.constant < 0)
     return fail(602, n.name, ": the weight ", v.name,
@@ -91,12 +108,8 @@ Result<uint32_t> Context::weights(const ir::Node& n, ir::ValueId id, InputOrder 
     if (auto sound = quant::check(*c.encoding, w.outputs, w.inputs); !sound.ok())
       return fail(sound.error().id, n.name, ": ", sound.error().message);
     w.encoding = c.encoding;
-    const auto* dense = std::get_if<quant::Integers>(c.encoding.get());
-    if (dense != nullptr && order != InputOrder::linear) {
-      w.order = InputOrder::kh_kw_cin;
-      w.encoding = std::make_shared<const quant::Encoding>(
-          quant::Integers{to_kh_kw_cin(dense->values, w.outputs, v.shape.at(1)), dense->scales});
-    }
+    w.exact = bytes || quant::needs_integers(*c.encoding);
+    order_columns(v, w);
   } else if (!is_plain(c) || static_cast<int64_t>(c.data.size()) != w.outputs * w.inputs) {
     return fail(602, n.name, ": the weight ", v.name, " has element type ", ir::name_of(c.type),
                 " and ", c.data.size(), " values; expected ", w.outputs * w.inputs, " floats");
@@ -107,8 +120,7 @@ Result<uint32_t> Context::weights(const ir::Node& n, ir::ValueId id, InputOrder 
     w.dense = to_kh_kw_cin(c.data, w.outputs, v.shape.at(1));
   }
   file_.weights.push_back(std::move(w));
-  slot = static_cast<int64_t>(file_.weights.size() - 1);
-  return static_cast<uint32_t>(slot);
+  return weights_of_[{id, bytes}] = static_cast<uint32_t>(file_.weights.size() - 1);
 }
 
 Result<std::vector<float>> Context::vector(const ir::Node& n, ir::ValueId id, int64_t count) {

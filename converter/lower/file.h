@@ -59,11 +59,13 @@ struct Tensor {
   ir::Quantization quantization = {};
 };
 
-// A weight matrix [outputs][inputs]: dense floats in `order`, or an encoding of them.
+// A weight matrix [outputs][inputs]: dense floats in `order`, or an encoding of them, whose stored
+// columns are in `order`. `exact`: its layers sum integers, which the encoding must be able to.
 struct Weights {
   std::string name;
   int64_t outputs = 0, inputs = 0;
   InputOrder order = InputOrder::linear;
+  bool exact = false;
   std::vector<float> dense;
   std::shared_ptr<const quant::Encoding> encoding;
 };

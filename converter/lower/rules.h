@@ -3,6 +3,8 @@
 #ifndef QRT_CONVERTER_LOWER_RULES_H_
 #define QRT_CONVERTER_LOWER_RULES_H_
 
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "converter/base/result.h"
@@ -13,8 +15,7 @@ namespace qrt::lower {
 
 class Context {
  public:
-  Context(const ir::Graph& g, File& file)
-      : g_(g), file_(file), tensor_of_(g.values.size(), -1), weights_of_(g.values.size(), -1) {}
+  Context(const ir::Graph& g, File& file) : g_(g), file_(file), tensor_of_(g.values.size(), -1) {}
 
   const ir::Graph& graph() const { return g_; }
   const ir::Value& value(ir::ValueId v) const { return g_.values[static_cast<size_t>(v)]; }
@@ -22,7 +23,8 @@ class Context {
   // The file's tensor for a value, made at its first use; constants take their floats along.
   Result<uint32_t> tensor(ir::ValueId);
 
-  // The file's weights for a constant value: dense floats in `order`, or as encoded.
+  // The file's weights for a constant value: dense floats in `order`, or as encoded. A matrix that
+  // sums integers in one layer and floats in another is stored for both.
   Result<uint32_t> weights(const ir::Node&, ir::ValueId, InputOrder order);
 
   // Floats of a constant with `count` elements.
@@ -31,7 +33,8 @@ class Context {
  private:
   const ir::Graph& g_;
   File& file_;
-  std::vector<int64_t> tensor_of_, weights_of_;
+  std::vector<int64_t> tensor_of_;
+  std::map<std::pair<ir::ValueId, bool>, uint32_t> weights_of_;
 };
 
 // Appends the tensors of all inputs of the node from `begin` to `end`.

@@ -1,7 +1,9 @@
 // Flatten keeps the element order of the source, so behind a channels-last
-// image stands a transpose. Where the flattened map feeds one dense Linear, its
-// weight columns are permuted instead and the transpose goes. Encoded weights
-// cannot be (their blocks are runs of columns): there the transpose stays.
+// image stands a transpose. Where the flattened map feeds one Linear, its weight
+// columns are permuted instead and the transpose goes. Codebooks, and scales or
+// planes by groups of inputs, cannot follow: there the transpose stays.
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "converter/passes/edit.h"
@@ -24,10 +26,32 @@ Node* flatten_before(Graph& g, const std::vector<int>& uses, ir::ValueId v) {
   return n != nullptr && std::holds_alternative<ir::Reshape>(n->attr) ? n : nullptr;
 }
 
+// The columns of an image's elements sorted by place first, then by channel. False, and nothing
+// changed, where the weights are no constant floats or their encoding forbids it.
+bool permute_columns(Graph& g, ir::ValueId weight, int64_t channels) {
+  const int64_t outputs = value_of(g, weight).shape[0];
+  const int64_t inputs = value_of(g, weight).shape[1], places = inputs / channels;
+  if (const auto* floats = floats_of(g, weight)) {
+    set_floats(g, weight, channels_last(*floats, {outputs, channels, places}));
+    return true;
+  }
+  const ir::Constant* c = ir::constant_of(g, weight);
+  if (c == nullptr || c->encoding == nullptr) return false;
+  auto moved = quant::flattened_last(*c->encoding, outputs, inputs, places);
+  if (!moved) return false;
+  ir::Constant constant;
+  constant.source = c->source;
+  constant.encoding = std::make_shared<const quant::Encoding>(std::move(*moved));
+  ir::Value& value = g.values[static_cast<size_t>(weight)];
+  value.type = constant.type;
+  value.constant = static_cast<int32_t>(g.constants.size());
+  g.constants.push_back(std::move(constant));
+  return true;
+}
+
 void permute(Graph& g, const std::vector<int>& uses, Node& linear) {
   const LayerInputs in = inputs_of(linear);
-  const auto* weight = floats_of(g, in.weight);
-  if (weight == nullptr || uses[static_cast<size_t>(in.weight)] != 1) return;
+  if (uses[static_cast<size_t>(in.weight)] != 1) return;
   Node* flatten = flatten_before(g, uses, in.x);
   if (flatten == nullptr) return;
   Node* transpose = sole_producer(g, uses, flatten->in[0]);
@@ -39,9 +63,7 @@ void permute(Graph& g, const std::vector<int>& uses, Node& linear) {
   if (rank < 3 || flat.shape.size() != 2 || flat.shape[0] != map.shape[0] || map.shape[1] == 0)
     return;
 
-  const int64_t outputs = value_of(g, in.weight).shape[0], channels = map.shape[1];
-  set_floats(g, in.weight, channels_last(*weight, {outputs, channels, flat.shape[1] / channels}));
-  flatten->in[0] = transpose->in[0];
+  if (permute_columns(g, in.weight, map.shape[1])) flatten->in[0] = transpose->in[0];
 }
 
 }  // namespace

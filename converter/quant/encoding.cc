@@ -6,8 +6,11 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <type_traits>
 
 #include "converter/base/half.h"
+#include "converter/base/text.h"
+#include "converter/quant/encoding_parts.h"
 #include "runtime/base/checked.h"
 #include "schema/layout.h"
 
@@ -175,10 +178,6 @@ std::vector<float> decode_codebook(const Codebook& c, int64_t outputs, int64_t i
   return out;
 }
 
-uint64_t number_bytes(const std::vector<float>& v) {
-  return v.size() * (std::all_of(v.begin(), v.end(), is_half) ? 2 : 4);
-}
-
 StoredBytes bytes_of_codebook(const Codebook& c, int64_t outputs, int64_t inputs) {
   const uint64_t n = static_cast<uint64_t>(outputs);
   const uint64_t blocks =
@@ -188,20 +187,52 @@ StoredBytes bytes_of_codebook(const Codebook& c, int64_t outputs, int64_t inputs
   bytes.codes = layout::codebook_code_bytes(static_cast<uint64_t>(c.books), blocks, n,
                                             layout::code_bits(static_cast<uint32_t>(c.count)));
   bytes.entries = c.entries.size() * entry_bytes;
-  bytes.scales = number_bytes(c.entry_scales) + number_bytes(c.levels) + c.level_of.size();
+  bytes.scales =
+      parts::number_bytes(c.entry_scales) + parts::number_bytes(c.levels) + c.level_of.size();
   return bytes;
 }
+
+std::string name_of_planes(const BitPlanes& p) {
+  const int most = p.counts.empty() ? 0 : *std::max_element(p.counts.begin(), p.counts.end());
+  std::string name = p.ternary5 ? "ternary" : most <= 1 ? "binary" : cat("planes up to ", most);
+  return p.group == 0 ? name : cat(name, " by ", p.group);
+}
+
+std::string name_of_codebook(const Codebook& c) {
+  std::string name =
+      cat("codebook ", c.books > 1 ? cat(c.books, " x ") : "", c.count, " x ", c.dim);
+  if (!c.levels.empty()) name += c.table_bits > 0 ? " i8 rounded" : " i8";
+  return name;
+}
+
+template <class Kind>
+constexpr bool is_lattice =
+    std::is_same_v<Kind, Table> || std::is_same_v<Kind, Affine> || std::is_same_v<Kind, BitPlanes>;
 
 }  // namespace
 
 Result<void> check(const Encoding& e, int64_t outputs, int64_t inputs) {
   if (const auto* v = std::get_if<Integers>(&e)) return check_integers(*v, outputs, inputs);
-  return check_codebook(std::get<Codebook>(e), outputs, inputs);
+  if (const auto* c = std::get_if<Codebook>(&e)) return check_codebook(*c, outputs, inputs);
+  if (const auto* t = std::get_if<Table>(&e)) return parts::check(*t, outputs, inputs);
+  if (const auto* a = std::get_if<Affine>(&e)) return parts::check(*a, outputs, inputs);
+  return parts::check(std::get<BitPlanes>(e), outputs, inputs);
+}
+
+bool needs_integers(const Encoding& e) {
+  const auto* book = std::get_if<Codebook>(&e);
+  return std::holds_alternative<Integers>(e) || (book != nullptr && !book->levels.empty());
 }
 
 bool is_integer(const Encoding& e) {
-  const auto* book = std::get_if<Codebook>(&e);
-  return book == nullptr || !book->levels.empty();
+  return std::visit(
+      [&](const auto& kind) {
+        if constexpr (is_lattice<std::decay_t<decltype(kind)>>)
+          return parts::is_integer(kind);
+        else
+          return needs_integers(e);
+      },
+      e);
 }
 
 std::vector<float> integer_entries(const Codebook& c, size_t level) {
@@ -213,32 +244,107 @@ std::vector<float> integer_entries(const Codebook& c, size_t level) {
 
 std::vector<int8_t> integers_of(const Encoding& e, int64_t outputs, int64_t inputs) {
   if (const auto* v = std::get_if<Integers>(&e)) return v->values;
-  return integers_of_codebook(std::get<Codebook>(e), outputs, inputs);
+  if (const auto* c = std::get_if<Codebook>(&e)) return integers_of_codebook(*c, outputs, inputs);
+  return std::visit(
+      [&](const auto& kind) -> std::vector<int8_t> {
+        if constexpr (is_lattice<std::decay_t<decltype(kind)>>)
+          return parts::source_order(parts::integers(kind, outputs, inputs), inputs, kind.taps);
+        else
+          return {};
+      },
+      e);
 }
 
 float weight_scale(const Encoding& e, int64_t output) {
   if (const auto* v = std::get_if<Integers>(&e)) return v->scales[static_cast<size_t>(output)];
+  if (const auto* t = std::get_if<Table>(&e)) return parts::scale_at(t->scales, output);
+  if (const auto* a = std::get_if<Affine>(&e)) return parts::weight_scale(*a, output);
+  if (const auto* p = std::get_if<BitPlanes>(&e)) return parts::weight_scale(*p, output);
   const auto& c = std::get<Codebook>(e);
   return c.levels[c.level_of.empty() ? 0 : c.level_of[static_cast<size_t>(output)]];
 }
 
 std::vector<float> decode(const Encoding& e, int64_t outputs, int64_t inputs) {
-  if (!is_integer(e)) return decode_codebook(std::get<Codebook>(e), outputs, inputs);
-  const std::vector<int8_t> integers = integers_of(e, outputs, inputs);
-  std::vector<float> out(integers.begin(), integers.end());
-  for (size_t i = 0; i < out.size(); ++i)
-    out[i] *= weight_scale(e, static_cast<int64_t>(i) / inputs);
-  return out;
+  if (needs_integers(e)) {
+    const std::vector<int8_t> integers = integers_of(e, outputs, inputs);
+    std::vector<float> out(integers.begin(), integers.end());
+    for (size_t i = 0; i < out.size(); ++i)
+      out[i] *= weight_scale(e, static_cast<int64_t>(i) / inputs);
+    return out;
+  }
+  if (const auto* c = std::get_if<Codebook>(&e)) return decode_codebook(*c, outputs, inputs);
+  return std::visit(
+      [&](const auto& kind) -> std::vector<float> {
+        if constexpr (is_lattice<std::decay_t<decltype(kind)>>)
+          return parts::source_order(parts::decode(kind, outputs, inputs), inputs, kind.taps);
+        else
+          return {};
+      },
+      e);
 }
 
 StoredBytes stored_bytes(const Encoding& e, int64_t outputs, int64_t inputs) {
   if (const auto* v = std::get_if<Integers>(&e)) {
     StoredBytes bytes;
     bytes.dense = v->values.size();
-    bytes.scales = number_bytes(v->scales);
+    bytes.scales = parts::number_bytes(v->scales);
     return bytes;
   }
+  if (const auto* t = std::get_if<Table>(&e)) return parts::stored_bytes(*t, outputs, inputs);
+  if (const auto* a = std::get_if<Affine>(&e)) return parts::stored_bytes(*a, outputs, inputs);
+  if (const auto* p = std::get_if<BitPlanes>(&e)) return parts::stored_bytes(*p, outputs, inputs);
   return bytes_of_codebook(std::get<Codebook>(e), outputs, inputs);
+}
+
+int64_t taps_of(const Encoding& e) {
+  return std::visit(
+      [](const auto& kind) -> int64_t {
+        if constexpr (is_lattice<std::decay_t<decltype(kind)>>)
+          return kind.taps;
+        else
+          return 1;
+      },
+      e);
+}
+
+std::optional<Encoding> taps_first(const Encoding& e, int64_t outputs, int64_t inputs,
+                                   int64_t taps) {
+  return std::visit(
+      [&](const auto& kind) -> std::optional<Encoding> {
+        if constexpr (is_lattice<std::decay_t<decltype(kind)>>)
+          return parts::taps_first(kind, outputs, inputs, taps);
+        else
+          return std::nullopt;
+      },
+      e);
+}
+
+std::optional<Encoding> flattened_last(const Encoding& e, int64_t outputs, int64_t inputs,
+                                       int64_t taps) {
+  return std::visit(
+      [&](const auto& kind) -> std::optional<Encoding> {
+        using Kind = std::decay_t<decltype(kind)>;
+        if constexpr (is_lattice<Kind>) {
+          // Stored columns are the new order of inputs.
+          std::optional<Kind> moved;
+          if (kind.taps == 1) moved = parts::taps_first(kind, outputs, inputs, taps);
+          if (moved) moved->taps = 1;
+          return moved;
+        } else if constexpr (std::is_same_v<Kind, Integers>) {
+          return Integers{parts::stored_order(kind.values, inputs, taps), kind.scales};
+        } else {
+          return std::nullopt;
+        }
+      },
+      e);
+}
+
+std::string describe(const Encoding& e) {
+  if (const auto* c = std::get_if<Codebook>(&e)) return name_of_codebook(*c);
+  if (const auto* t = std::get_if<Table>(&e)) return cat("table ", t->bits, " bits");
+  if (const auto* p = std::get_if<BitPlanes>(&e)) return name_of_planes(*p);
+  const auto* a = std::get_if<Affine>(&e);
+  return a == nullptr ? "dense i8" : cat("affine ", a->bits, a->bits == 1 ? " bit" : " bits");
 }
 
 }  // namespace qrt::quant

@@ -83,8 +83,9 @@ Status check_planes(const BitPlaneWeights& b, uint64_t outputs, uint64_t inputs)
     QRT_TRY(in_range(count, 0, most, 143, "a group's number of planes is out of range"));
     const uint64_t first = g % groups * group;
     const uint64_t width = std::min(group, inputs - first);
-    const uint64_t bytes =
-        trits ? layout::ternary5_row_bytes(width) : layout::plane_row_bytes(width);
+    const uint64_t bytes = trits          ? layout::ternary5_row_bytes(width)
+                           : b.group == 0 ? layout::plane_row_bytes(width)
+                                          : layout::plane_group_bytes(width);
     alphas += count;
     for (uint32_t plane = 0; plane < count; ++plane, at += bytes, left -= bytes) {
       QRT_REQUIRE(left >= bytes, kBadModel, 145, "the planes' buffer is too short");
@@ -93,8 +94,9 @@ Status check_planes(const BitPlaneWeights& b, uint64_t outputs, uint64_t inputs)
                     "a byte of five trits exceeds 242");
         continue;
       }
-      uint64_t last;
-      std::memcpy(&last, at + bytes - 8, sizeof last);
+      uint64_t last = 0;  // its last word, or what a short group has of one
+      const uint64_t some = bytes - (width - 1) / 64 * 8;
+      std::memcpy(&last, at + bytes - some, some);
       QRT_REQUIRE(width % 64 == 0 || (last >> (width % 64)) == 0, kBadModel, 147,
                   "the pad bits of a plane are not zero");
     }

@@ -50,8 +50,8 @@ Status check_affine(const Weights& w) {
 }
 
 uint64_t plane_bytes(const BitPlaneWeights& b, uint64_t width) {
-  return b.packing == PlanePacking::ternary5 ? layout::ternary5_row_bytes(width)
-                                             : layout::plane_row_bytes(width);
+  if (b.packing == PlanePacking::ternary5) return layout::ternary5_row_bytes(width);
+  return b.group == 0 ? layout::plane_row_bytes(width) : layout::plane_group_bytes(width);
 }
 
 Status check_planes(const Weights& w) {

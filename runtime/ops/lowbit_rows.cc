@@ -15,7 +15,8 @@ size_t group_of(const Weights& w) {
 
 size_t plane_bytes(const BitPlaneWeights& b, size_t width) {
   return static_cast<size_t>(b.packing == PlanePacking::ternary5 ? layout::ternary5_row_bytes(width)
-                                                                 : layout::plane_row_bytes(width));
+                             : b.group == 0                      ? layout::plane_row_bytes(width)
+                                            : layout::plane_group_bytes(width));
 }
 
 }  // namespace

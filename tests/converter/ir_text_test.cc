@@ -79,6 +79,28 @@ TEST_CASE("types may be left to inference") {
   CHECK(graph->values[1].batched);
 }
 
+TEST_CASE("encodings of few bits read back as they print") {
+  const std::string text =
+      "graph g\n"
+      "input %x: f32[N,4]\n"
+      "const %a: f32[2,4] = affine {bits=2, signed=true} zero_halves {1, -3} codes {-2, 1, 0, 1, "
+      "-1, 0, 0, 1} scales output {0.5, 2} source quant\n"
+      "const %t: f32[1,4] = table {bits=1} values {0.25, 3} codes {0, 1, 1, 0} scales group 2 "
+      "{1, 2} offset {0.5}\n"
+      "const %i: f32[1,2,1,2] = table {bits=1, taps=2} integers {-7, 300} codes {0, 1, 1, 0} "
+      "scales layer {1}\n"
+      "const %p: f32[1,4] = bit_planes {group=2} counts {2, 1} signs {1, 0, 0, 0, 1, 1} alphas "
+      "{1, 2, 3}\n"
+      "const %s: f32[2,2] = bit_planes {group=0, ternary5=true} counts {1, 0} signs {2, 1} alphas "
+      "{0.5}\n"
+      "output %x\n";
+  Result<ir::Graph> graph = ir::parse(text);
+  REQUIRE_MESSAGE(graph.ok(), graph.error().message);
+  CHECK(ir::print(*graph) == text);
+  Result<void> good = ir::verify(*graph);
+  CHECK_MESSAGE(good.ok(), good.error().message);
+}
+
 TEST_CASE("large constants print as a hash, and differ") {
   ir::Graph graph;
   std::vector<float> data(65, 1.0f);
@@ -114,6 +136,11 @@ TEST_CASE("what does not parse names its line and the reason") {
   const Case cases[] = {
       {"input %x: f32[1]\nnonsense\n", "line 2", "expected graph, input"},
       {"input %x f32[1]", "line 1", "expected ':'"},
+      {"const %w: f32[1,2] = affine {bits=9} codes {1, 2} scales layer {1}", "line 1", "9 bits"},
+      {"const %w: f32[1,2] = affine {bits=2} codes {1, 2} scales group 0 {1}", "line 1", "group"},
+      {"const %w: f32[1,2] = table {bit=2} values {1, 2}", "line 1", "no attribute bit"},
+      {"const %w: f32[1,2] = bit_planes {group=0} counts {1} signs {1, 2} alphas {1}", "line 1",
+       "a sign is 2"},
       {"input %x: f31[1]", "line 1", "no type"},
       {"input %x: f32[1,-2]", "line 1", "negative"},
       {"input %x: f32[99999999999,99999999999]", "line 1", "too large"},

@@ -110,8 +110,9 @@ void make_table(const LowbitSpec& s, Bits& bits, LowbitWeights* w) {
 // A plane of `width` signs or trits behind the others.
 std::vector<int> append_plane(const LowbitSpec& s, uint32_t width, Bits& bits, LowbitWeights* w) {
   const size_t at = w->codes.size();
-  w->codes.resize(at +
-                  (s.trits ? layout::ternary5_row_bytes(width) : layout::plane_row_bytes(width)));
+  w->codes.resize(at + (s.trits        ? layout::ternary5_row_bytes(width)
+                        : s.group == 0 ? layout::plane_row_bytes(width)
+                                       : layout::plane_group_bytes(width)));
   std::vector<int> signs;
   const int power[5] = {1, 3, 9, 27, 81};
   for (uint32_t k = 0; k < width; ++k) {
