@@ -41,6 +41,7 @@ std::string level_of_onednn(const std::string& name) {
 }
 
 std::string text_of(const Coding& c) {
+  if (c.kind == Coding::Kind::bits) return "1 x 1 bit";
   if (c.count == 0) return "dense i8";
   const std::string size = "d" + std::to_string(c.dim) + " x" + std::to_string(c.count);
   if (c.kind == Coding::Kind::f32) return size + " f32";
@@ -91,7 +92,13 @@ void Field::add_peers() {
 void Field::add_ours(const std::string& level, kernels::IsaSet isa) {
   const bool is_main = std::strcmp(shape_.set, "main") == 0;
   const uint32_t dim = shape_.dim;
-  const bool has_kits = level != "avx512vbmi";       // it has ways of tables alone
+  const bool has_kits = level != "avx512vbmi";  // it has ways of tables alone
+  if (std::strcmp(shape_.set, "bits") == 0) {
+    if (has_kits && level != "avx512vnni")  // counting needs neither
+      add_coded(level, isa, {Coding::Kind::bits, 0, 0},
+                {{"xnor_outputs"}, {"xnor_rows"}, {"xnor_words"}});
+    return;
+  }
   if (is_main && has_kits && level != "avx512vnni")  // f32 kits need no VNNI
     add_coded(level, isa, {Coding::Kind::f32, dim, 256},
               {{"decode"}, {"lookup"}, {"dot"}, {"winograd"}});

@@ -60,6 +60,7 @@ class OurLayer final : public TimedLayer {
       : keep_(default_allocator()),
         context_(model_, keep_, threads_),
         is_integer_(coding.kind != Coding::Kind::f32),
+        is_bits_(coding.kind == Coding::Kind::bits),
         // A row of slack behind the input, as the session's arena has it.
         x_(random_floats(size_t{s.size} * s.size * s.cin + kReadSlack, 1)),
         y_(memory(size_t{s.rows()} * s.cout * sizeof(float))),
@@ -67,7 +68,9 @@ class OurLayer final : public TimedLayer {
         scales_(random_floats(s.cout, 5)) {
     weights_.outputs = s.cout, weights_.inputs = s.inputs();
     weights_.order = InputOrder::cin_kh_kw;
-    if (coding.count == 0)
+    if (is_bits_)
+      set_signs();
+    else if (coding.count == 0)
       set_dense();
     else
       set_codebook(coding);
@@ -83,7 +86,7 @@ class OurLayer final : public TimedLayer {
     context_.isa = isa, context_.mode = mode;
     context_.strategy = *way.strategy ? way.strategy : nullptr;
     context_.in = {&in_, 1}, context_.out = {&out_, 1};
-    const Expected<Op*> made = make_op(node_, mode, keep_);
+    const Expected<Op*> made = make_op(node_, mode, is_bits_, keep_);
     if (!made.ok()) return false;
     op_ = *made;
     if (!op_->prepare(node_, context_).ok()) return false;
@@ -119,6 +122,26 @@ class OurLayer final : public TimedLayer {
                       bytes_of(codes_, n),
                       {ScaleAxis::output, 0, {scales_.get(), DType::f32, weights_.outputs}}};
     weight_bytes_ = static_cast<double>(n);
+  }
+  // Random signs, and thresholds that half of the sums reach.
+  void set_signs() {
+    const size_t row = layout::plane_row_bytes(weights_.inputs) / 8;
+    const uint64_t last = ~uint64_t{0} >> (row * 64 - weights_.inputs);
+    std::mt19937_64 random(4);
+    codes_ = memory(row * 8 * weights_.outputs), entries_ = memory(weights_.outputs);
+    auto* words = reinterpret_cast<uint64_t*>(codes_.get());
+    for (size_t i = 0; i < row * weights_.outputs; ++i)
+      words[i] = random() & (i % row + 1 == row ? last : ~uint64_t{0});
+    std::memset(entries_.get(), 1, weights_.outputs);
+    for (uint32_t n = 0; n < weights_.outputs; ++n)
+      thresholds_.push_back(static_cast<int32_t>(random() % 16) - 8);
+    weights_.encoding = Encoding::bit_planes, weights_.order = InputOrder::kh_kw_cin;
+    weights_.bit_planes = {PlanePacking::planes,
+                           0,
+                           bytes_of(entries_, weights_.outputs),
+                           bytes_of(codes_, row * 8 * weights_.outputs),
+                           {scales_.get(), DType::f32, weights_.outputs}};
+    weight_bytes_ = static_cast<double>(row * 8 * weights_.outputs);
   }
   void set_codebook(const Coding& coding) {
     const uint32_t bits = layout::code_bits(coding.count);
@@ -159,6 +182,11 @@ class OurLayer final : public TimedLayer {
     Epilogue e;
     e.bias = {bias_.get(), DType::f32, s.cout};
     e.clamp = {Activation::clamp, 0, 3.4028234e38f};
+    if (is_bits_) {
+      e = {};
+      e.thresholds = {thresholds_.data(), thresholds_.size()};
+      e.threshold_count = e.threshold_step = 1;
+    }
     conv_ = {&weights_, window_of(s), s.groups, e};
     linear_ = {&weights_, e};
     node_.kind = s.is_linear() ? OpKind::linear : OpKind::conv2d;
@@ -172,13 +200,21 @@ class OurLayer final : public TimedLayer {
     if (!is_integer_) return;
     in_.quantization = {0.02f, 0};
     out_.quantization = {0.05f, 0};
+    if (!is_bits_) return;
+    in_.dtype = out_.dtype = DType::bits;
+    auto* x = reinterpret_cast<uint64_t*>(x_.get());
+    std::mt19937_64 random(6);
+    const size_t words = words_of_row(in_.shape), spare = words * 64 - s.cin;
+    for (size_t i = 0; i < size_t{s.size} * s.size * words; ++i)
+      x[i] = random() & (i % words + 1 == words ? ~uint64_t{0} >> spare : ~uint64_t{0});
   }
 
   Model model_;
   Threads threads_;
   Arena keep_;
   PrepareContext context_;
-  bool is_integer_;
+  bool is_integer_, is_bits_;
+  std::vector<int32_t> thresholds_;
   Memory x_, y_, bias_, scales_, codes_, entries_;
   float level_ = 1.0f / 127;
   double weight_bytes_ = 0;

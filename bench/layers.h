@@ -27,8 +27,8 @@ struct LayerShape {
 
 // How our weights are stored. Dense i8 has no codes: count 0.
 struct Coding {
-  enum class Kind : uint8_t { f32, exact, rounded } kind;
-  uint32_t dim, count, table_bits = 0;  // table_bits: of rounded sums
+  enum class Kind : uint8_t { f32, exact, rounded, bits } kind;  // bits: of activations, too
+  uint32_t dim, count, table_bits = 0;                           // table_bits: of rounded sums
 };
 
 // The least level (as --isa names them) that has all of `needs`; "" for none.

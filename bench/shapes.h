@@ -11,7 +11,8 @@ namespace qrt::bench {
 struct BenchShape {
   LayerShape layer;
   uint32_t dim;       // of our blocks
-  const char* set;    // main: products measured in depth; nets: the other layers of networks
+  const char* set;    // main: products measured in depth; nets: the other layers of
+                      // networks; bits: products and 3x3 layers of 1 x 1 bit
   bool cold = false;  // weights from memory: as many copies take turns as no cache can hold
 };
 

@@ -1,16 +1,17 @@
-// The border of a convolution of bits. Rows are windows: `taps` runs of `channels` bits, each run
-// on a word of its own (plain rows are one tap), in the order of weights and of gathered rows.
+// Windows of an image of bits, and what is missing of them at its border. A row is the window of
+// one output pixel: bit t * channels + c is channel c of tap t, without gaps, which is how a file
+// holds the weights of a convolution. So weights are never laid out anew for a window.
 //
-// A tap outside of the image holds what `outside` says. For all bits 0 or 1 (-1 or +1) that is
-// an input like any other and only the gathered row knows of it. "Adds nothing" is no such value:
-// the row is gathered with zeros there, and what those zeros counted is taken back by the class of
-// the row, which stands for a set of taps that are outside:
+// A binary grid has no zero, but a tap outside of the image adds nothing. The row is gathered with
+// zeros there, and what those zeros counted is taken back by the *class* of the row, which stands
+// for the rectangle of taps that are inside:
 //
 //   differ(zeros gathered) = differ(inside) + sum over taps outside of popcount(w[n][tap])
 //   sum  = (channels * taps inside) - 2 * differ(inside)
 //   base[class][n] = channels * taps inside + 2 * sum over taps outside of popcount(w[n][tap])
 //
 // so an image needs as many classes as it has kinds of windows: 9 for a 3x3 one with padding 1.
+// Padding of -1 or +1 is an input like any other: an operator before the layer writes it.
 #ifndef QRT_KERNELS_BITS_BORDER_H_
 #define QRT_KERNELS_BITS_BORDER_H_
 
@@ -18,38 +19,24 @@
 
 namespace qrt::kernels::bits {
 
-struct Window {
-  size_t taps, channels;
-};
-constexpr size_t tap_words(const Window& w) {
-  return words_of(w.channels);
-}
-// Places of a gathered row: behind the last channel of the last tap nothing is counted.
-constexpr size_t places(const Window& w) {
-  return (w.taps - 1) * tap_words(w) * kWord + w.channels;
-}
+// Copies `count` bits; what lies around them in `to` stays.
+void copy_bits(const uint64_t* from, size_t from_bit, size_t count, uint64_t* to, size_t to_bit);
 
-// Rows of weights as a file has them, places k = t * channels + c or, channel_major, c * taps + t,
-// become rows of windows.
-struct ArrangeArgs {
-  Window window;
-  bool channel_major;
-  size_t outputs;
-  const uint64_t* from;  // [output] at from_stride words
-  size_t from_stride;
-  uint64_t* to;  // [output] at to_stride words, at least words_of(places(window))
-  size_t to_stride;
+// Taps [y0, y1) x [x0, x1) of a window are inside.
+struct Inside {
+  uint32_t y0, y1, x0, x1;
 };
-void arrange(const ArrangeArgs&);
 
-// base for the classes of an image, of one plane of arranged weights.
+// base for the classes of an image, of one plane of weights.
 struct BaseArgs {
-  Window window;
+  size_t kernel_h, kernel_w, channels;
   size_t outputs, classes;
   const uint64_t* weights;  // [output] at stride words
   size_t stride;
-  const uint8_t* outside;  // [class][tap]: 1 where the tap is outside and adds nothing
-  int32_t* base;           // [class][output]
+  const Inside* inside;  // [class]
+  int32_t* base;         // [class] at base_stride, [output]
+  size_t base_stride;
+  int32_t* work;  // (kernel_h + 1) * (kernel_w + 1) of them
 };
 void bases(const BaseArgs&);
 
@@ -63,15 +50,15 @@ constexpr int32_t bound_of(int32_t base, int64_t theta, bool flip) {
   return static_cast<int32_t>(bound > kMaxDiffer ? int64_t{kMaxDiffer} + 1 : bound);
 }
 
-// Gathers rows: tap t of row r lies at x + at[r * taps + t] words; kOutside is filled.
-inline constexpr int32_t kOutside = -1;
+// Rows from `row0` on, which counts over all images. Pixels are `pixel` words apart and hold
+// `channels` bits from bit `first_channel` on.
 struct GatherArgs {
-  Window window;
-  size_t rows;
-  const uint64_t* x;  // runs of tap_words(window) words, bits behind the channels 0
-  const int32_t* at;  // [row][tap]
-  bool outside_ones;  // +1 outside; else zeros, which are -1 or nothing
-  uint64_t* to;       // [row] at stride words
+  size_t in_h, in_w, out_h, out_w;
+  size_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
+  size_t channels, first_channel, pixel;
+  const uint64_t* x;
+  size_t row0, rows;
+  uint64_t* to;  // [row] at stride words, words_of(kernel_h * kernel_w * channels) of them written
   size_t stride;
 };
 void gather(const GatherArgs&);

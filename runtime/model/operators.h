@@ -52,7 +52,7 @@ struct Epilogue {
   bool residual = false;
   Clamp clamp;
   // Of layers of integers, with nothing of the above: [output][count], see ../../schema/qrt.fbs.
-  Span<const int32_t> thresholds;
+  Span<const int32_t> thresholds = {};
   uint32_t threshold_count = 0, threshold_first = 0, threshold_step = 0;
 };
 

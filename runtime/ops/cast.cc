@@ -63,6 +63,7 @@ RunFn* to_type(DType to) {
     case DType::boolean:
       return run_all<From, Bool>;
     case DType::f16:
+    case DType::bits:
       break;
   }
   return nullptr;
@@ -83,6 +84,7 @@ RunFn* choose(DType from, DType to) {
     case DType::boolean:
       return to_type<Bool>(to);
     case DType::f16:
+    case DType::bits:
       break;
   }
   return nullptr;

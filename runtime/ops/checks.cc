@@ -43,9 +43,6 @@ Status check_f32(const PrepareContext& ctx) {
 }
 
 Status check_same_dtype(const PrepareContext& ctx) {
-  if (ctx.out[0].dtype == DType::bits)
-    return Status(Code::unsupported, 252, "this operator does not move packed bits")
-        .next("use a newer libqrt, or convert the model with bytes there");
   for (const ConstTensorView& t : ctx.in)
     if (t.dtype != ctx.out[0].dtype)
       return Status(Code::invalid_model, 252, "input and output of this operator differ in type")

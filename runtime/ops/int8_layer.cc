@@ -84,6 +84,7 @@ Status check_dense(const Int8Layer& layer) {
 }
 
 float weight_scale(const Weights& w, uint32_t n) {
+  if (w.encoding == Encoding::bit_planes) return read_constant(w.bit_planes.alphas, n);
   if (w.encoding == Encoding::dense)
     return read_constant(w.dense.scales.values, w.dense.scales.axis == ScaleAxis::layer ? 0 : n);
   return read_constant(w.codebook.levels, w.codebook.levels.count > 1 ? w.codebook.level_of[n] : 0);
@@ -94,6 +95,8 @@ Status scales_too_large() {
       .next("convert the model again");
 }
 
+}  // namespace
+
 // a[n], c[n] and the bounds, with every product in the order of schema/README.md.
 Status finish_constants(const Epilogue& e, PrepareContext& context, Int8Layer* layer) {
   const Weights& w = *layer->weights;
@@ -103,6 +106,12 @@ Status finish_constants(const Epilogue& e, PrepareContext& context, Int8Layer* l
   const bool given = layer->scale != nullptr;
   if (!given) layer->scale = context.keep.array<float>(layer->outputs).data();
   QRT_REQUIRE(layer->scale != nullptr, Code::out_of_memory, 334, "out of memory");
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  if (e.threshold_count != 0) {  // the sums as they are
+    for (size_t n = 0; n < layer->outputs; ++n) layer->scale[n] = 1;
+    layer->min = -kInfinity, layer->max = kInfinity;
+    return {};
+  }
   const bool bytes = layer->y.present();
   const float inverse = bytes ? 1 / layer->y.scale : 1.0f;
   const float x_scale =
@@ -119,7 +128,6 @@ Status finish_constants(const Epilogue& e, PrepareContext& context, Int8Layer* l
   }
   layer->residual_scale = layer->r.scale * inverse;
   if (!std::isfinite(255 * layer->residual_scale)) return scales_too_large();
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const bool clamps = e.clamp.activation == Activation::clamp;
   layer->min = clamps ? e.clamp.min : -kInfinity;
   layer->max = clamps ? e.clamp.max : kInfinity;
@@ -128,6 +136,8 @@ Status finish_constants(const Epilogue& e, PrepareContext& context, Int8Layer* l
   layer->min = bounds.lo, layer->max = bounds.hi;
   return {};
 }
+
+namespace {
 
 // Strategies for exact sums; the last place is for tables.
 constexpr size_t kExact = 7;
@@ -179,9 +189,6 @@ Status Int8Op::prepare(const Node& node, PrepareContext& context) {
   layer_ = {};
   const Epilogue& epilogue = *epilogue_of(node);
   QRT_TRY(check_arity(context, epilogue.residual ? 2 : 1));
-  if (epilogue.threshold_count != 0)
-    return Status(Code::unsupported, 266, "this build computes no thresholds of a layer's sums")
-        .next("use a newer libqrt");
   QRT_TRY(describe_layer(node, context, &layer_));
   QRT_TRY(check_tensors(context, epilogue.residual, &layer_));
   QRT_TRY(layer_.coded() ? derive_codes(&layer_) : check_dense(layer_));
@@ -236,10 +243,7 @@ Status Int8Op::choose(PrepareContext& context) {
   return {};
 }
 
-Op* make_int8_conv2d(Arena& keep) {
-  return keep.make<Int8Op>();
-}
-Op* make_int8_linear(Arena& keep) {
+Op* make_int8_layer(Arena& keep) {
   return keep.make<Int8Op>();
 }
 

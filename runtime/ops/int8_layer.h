@@ -56,6 +56,10 @@ inline kernels::int8::Coded round_entries(const Int8Layer& layer, const EntryScr
                        reinterpret_cast<float*>(context.scratch[at.floats]));
 }
 
+// Fills scale, bias and bounds, from the quantizations that the layer has and its weights' scales.
+// With thresholds they leave sums as they are. QRT-E0340.
+Status finish_constants(const Epilogue&, PrepareContext&, Int8Layer*);
+
 // Finds most_sum where a strategy asks for it.
 Status bound_sums(Int8Layer*, const PrepareContext&);
 
@@ -115,8 +119,7 @@ class Int8Op final : public Op {
   char kernel_name_[48] = "";
 };
 
-Op* make_int8_conv2d(Arena& keep);
-Op* make_int8_linear(Arena& keep);
+Op* make_int8_layer(Arena& keep);
 
 }  // namespace qrt
 

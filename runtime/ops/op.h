@@ -91,8 +91,9 @@ using OpFactory = Op*(Arena& keep);  // null: out of memory
 
 // Chooses by kind, by numerics and encoding of the weights and by mode: a codebook layer of f32
 // in Mode::dense becomes a dense layer that decodes at prepare. Refuses (QRT-E0250)
-// an encoding that no operator of this build computes with.
-Expected<Op*> make_op(const Node&, Mode mode, Arena& keep);
+// an encoding that no operator of this build computes with. `bits`: one of the node's tensors is
+// packed bits, which operators other than layers have rows of their own for (QRT-E0266).
+Expected<Op*> make_op(const Node&, Mode mode, bool bits, Arena& keep);
 
 }  // namespace qrt
 

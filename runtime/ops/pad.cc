@@ -131,6 +131,7 @@ class Pad final : public Op {
         store<uint8_t>(value, value_);
         break;
       case DType::f16:
+      case DType::bits:
         break;  // zero
     }
     return {};

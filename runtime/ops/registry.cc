@@ -5,7 +5,7 @@
 namespace qrt {
 namespace {
 
-enum class WeightRow : uint8_t { none, dense, codebook, integers };
+enum class WeightRow : uint8_t { none, dense, codebook, integers, bits };
 
 struct OpRow {
   OpKind kind;
@@ -52,15 +52,13 @@ Status refused(Encoding e) {
 
 }  // namespace
 
-Expected<Op*> make_op(const Node& node, Mode mode, Arena& keep) {
-  WeightRow want = WeightRow::none;
+Expected<Op*> make_op(const Node& node, Mode mode, bool bits, Arena& keep) {
+  WeightRow want = bits ? WeightRow::bits : WeightRow::none;
   const Weights* weights = weights_of(node);
   if (weights != nullptr) {
     const bool is_dense = weights->encoding == Encoding::dense;
     const bool lowbit = is_lowbit(weights->encoding);
-    if (weights->numerics != Numerics::f32 && lowbit)
-      return refused(weights->encoding);
-    else if (weights->numerics != Numerics::f32)
+    if (weights->numerics != Numerics::f32)
       want = WeightRow::integers;
     else if (is_dense || mode == Mode::dense || (lowbit && is_depthwise(node)))
       want = WeightRow::dense;
@@ -76,6 +74,10 @@ Expected<Op*> make_op(const Node& node, Mode mode, Arena& keep) {
     return op;
   }
   if (weights != nullptr) return refused(weights->encoding);
+  if (bits)
+    return Status(Code::unsupported, 266, "this build has no such operator on packed bits")
+        .values(static_cast<int64_t>(node.kind), 0)
+        .next("use a newer libqrt, or convert the model with bytes there");
   return Status(Code::unsupported, 250, "this build has no operator of this kind")
       .values(static_cast<int64_t>(node.kind), 0)
       .next("use a newer libqrt");

@@ -46,6 +46,8 @@ double value_at(const void* data, DType dtype, size_t i) {
     case DType::u8:
     case DType::boolean:
       return load(uint8_t{});
+    case DType::bits:
+      break;  // no output of a model
   }
   return 0;
 }
@@ -192,7 +194,9 @@ Status Session::prepare_step(size_t n, const SessionOptions& options, Tuner* tun
   }
   for (size_t i = 0; i < step.out.size(); ++i) step.out[i] = tensors_[node.outputs[i]];
 
-  Expected<Op*> op = make_op(node, options.mode, keep_);
+  bool bits = step.out[0].dtype == DType::bits;
+  for (const ConstTensorView& t : step.in) bits = bits || t.dtype == DType::bits;
+  Expected<Op*> op = make_op(node, options.mode, bits, keep_);
   if (!op.ok()) return op.status();
   step.op = *op;
   PrepareContext context(model_, keep_, threads_);

@@ -1,5 +1,5 @@
 // Every way of the bits family that this CPU runs, on guarded memory, against bits compared one by
-// one; and borders of convolutions against convolutions of numbers.
+// one.
 #include "kernels/bits/bits.h"
 
 #include <doctest/doctest.h>
@@ -301,92 +301,6 @@ TEST_CASE("bits: a bound is the threshold it stands for") {
         const int32_t sum = base - 2 * differ;
         CHECK((differ < bound_of(base, theta, false)) == (sum >= theta));
         CHECK((differ < bound_of(base, theta, true)) == !(sum <= theta));
-      }
-    }
-  }
-}
-
-// A 3x3 convolution over an image of 5 x 4 with padding 1, in numbers: outside is -1, 0 or +1.
-struct Image {
-  static constexpr size_t kHigh = 5, kWide = 4, kTaps = 9;
-  size_t channels, outputs;
-  std::vector<int> x, w;  // [pixel][channel], [output][channel][tap]
-  Image(size_t c, size_t n) : channels(c), outputs(n), x(kHigh * kWide * c), w(n * c * kTaps) {
-    Int8Random random(c * 7 + n);
-    for (int& v : x) v = 2 * random.between(0, 1) - 1;
-    for (int& v : w) v = 2 * random.between(0, 1) - 1;
-  }
-  // The pixel under a tap; kOutside where there is none.
-  static int32_t under(size_t pixel, size_t tap) {
-    const size_t y = pixel / kWide + tap / 3, at = pixel % kWide + tap % 3;
-    if (y < 1 || y > kHigh || at < 1 || at > kWide) return kOutside;
-    return static_cast<int32_t>((y - 1) * kWide + at - 1);
-  }
-  int sum(size_t pixel, size_t n, int outside) const {
-    int s = 0;
-    for (size_t t = 0; t < kTaps; ++t)
-      for (size_t c = 0; c < channels; ++c) {
-        const int32_t p = under(pixel, t);
-        s += w[(n * channels + c) * kTaps + t] *
-             (p == kOutside ? outside : x[static_cast<size_t>(p) * channels + c]);
-      }
-    return s;
-  }
-};
-
-std::vector<uint64_t> packed(const std::vector<int>& values, size_t row) {
-  std::vector<uint64_t> to(values.size() / row * words_of(row));
-  for (size_t i = 0; i < values.size(); ++i)
-    to[i / row * words_of(row) + i % row / kWord] |= uint64_t{values[i] > 0} << i % row % kWord;
-  return to;
-}
-
-TEST_CASE("bits: borders of -1, of +1 and of nothing are exact") {
-  for (const size_t channels : {3u, 64u, 70u, 128u}) {
-    const Image image(channels, 11);
-    const Window window{Image::kTaps, channels};
-    const size_t words = words_of(places(window)), pixels = Image::kHigh * Image::kWide;
-    const std::vector<uint64_t> x = packed(image.x, channels);
-    const std::vector<uint64_t> file = packed(image.w, channels * Image::kTaps);
-    GuardedBuffer<uint64_t> w(image.outputs * words), rows(pixels * words);
-    arrange({window, true, image.outputs, file.data(), words_of(channels * Image::kTaps), w.data(),
-             words});
-    // A class per pixel, the plainest choice.
-    std::vector<int32_t> at, base(pixels * image.outputs);
-    std::vector<uint8_t> outside, none(pixels * Image::kTaps), class_of;
-    for (size_t p = 0; p < pixels; ++p) {
-      class_of.push_back(static_cast<uint8_t>(p));
-      for (size_t t = 0; t < Image::kTaps; ++t) {
-        const int32_t under = Image::under(p, t);
-        outside.push_back(under == kOutside);
-        at.push_back(under == kOutside ? kOutside
-                                       : under * static_cast<int32_t>(tap_words(window)));
-      }
-    }
-    for (const int value : {-1, 0, 1}) {
-      gather({window, pixels, x.data(), at.data(), value == 1, rows.data(), words});
-      bases({window, image.outputs, pixels, w.data(), words,
-             value == 0 ? outside.data() : none.data(), base.data()});
-      const Shape shape{pixels, image.outputs, places(window), 1, 1, pixels, Form::sums};
-      for (const Row& row : kWays) {
-        if (!includes(detect_isa(), row.isa) || row.way->cost_ns(shape) < 0.0f) continue;
-        CAPTURE(row.name);
-        GuardedBuffer<uint8_t> kept((row.way->kept(shape) + 63) / 64 * 64),
-            scratch((row.way->scratch(shape) + 63) / 64 * 64);
-        GuardedBuffer<int32_t> sums(pixels * image.outputs);
-        row.way->pack({shape, w.data(), words, 0, nullptr, nullptr, kept.data()});
-        Args a{};
-        a.shape = shape, a.outputs = image.outputs, a.x = rows.data(), a.x_stride = words;
-        a.class_of = class_of.data(), a.kept = kept.data(), a.scratch = scratch.data();
-        a.weights = w.data(), a.w_stride = words;
-        a.base = base.data(), a.base_stride = image.outputs;
-        a.sums = sums.data(), a.y_stride = image.outputs;
-        row.way->run(a);
-        size_t wrong = 0;
-        for (size_t p = 0; p < pixels; ++p)
-          for (size_t n = 0; n < image.outputs; ++n)
-            wrong += sums[p * image.outputs + n] != image.sum(p, n, value);
-        CHECK(wrong == 0);
       }
     }
   }

@@ -44,7 +44,7 @@ struct Bound {
 
 Status run_bound(Op& op, const PrepareContext& prepared, const Threads& threads, OpRun& run,
                  Bound& bound, HostTensor* out) {
-  const size_t bytes = out->count() * size_of(out->dtype);
+  const size_t bytes = *bytes_of(out->dtype, out->shape).get();
   Buffer buffer(bytes);
   TensorView view{reinterpret_cast<std::byte*>(buffer.data()), out->dtype, out->shape,
                   out->quantization};
@@ -111,7 +111,9 @@ Status OpRun::operator()(Node node, const std::vector<HostTensor>& in, HostTenso
     const TensorView out_view{nullptr, out->dtype, out->shape, out->quantization};
     ctx.in = {declared.data(), declared.size()};
     ctx.out = {&out_view, 1};
-    Expected<Op*> op = make_op(node, mode, keep);
+    bool bits = out->dtype == DType::bits;
+    for (const HostTensor& t : in) bits = bits || t.dtype == DType::bits;
+    Expected<Op*> op = make_op(node, mode, bits, keep);
     if (op.ok()) {
       status = (*op)->prepare(node, ctx);
       weight_bytes = ctx.weight_bytes;
