@@ -8,6 +8,7 @@
 #include <google/protobuf/stubs/logging.h>
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <new>
@@ -136,6 +137,7 @@ class Reader {
   void convert(const onnx::NodeProto& proto);
   void report();
   void copy_constant(const std::string& name);
+  void output_integers(const std::string& name);
   void read_outputs();
 
   const OnnxOptions& options_;
@@ -233,9 +235,30 @@ void Reader::read_inputs() {
   }
 }
 
+}  // namespace
+
+// Operators that move elements work on the floats of integers on a grid as they would on the
+// integers; a maximum keeps their order.
+void convert_node(Import& import, const onnx::NodeProto& proto) {
+  static const char* const kFollow[] = {
+      "Concat",        "DepthToSpace", "Dropout", "Expand",    "Flatten",  "Gather",
+      "GlobalMaxPool", "Identity",     "MaxPool", "Reshape",   "Slice",    "SpaceToDepth",
+      "Split",         "Squeeze",      "Tile",    "Transpose", "Unsqueeze"};
+  const OpRow* row = find_op(proto.domain(), proto.op_type());
+  if (!row) refuse(504, "qrt-convert does not know this operator");
+  Node node(import, proto);
+  if (import.opset < 7) accept_old_form(node);
+  const bool follows = std::any_of(std::begin(kFollow), std::end(kFollow),
+                                   [&](const char* op) { return proto.op_type() == op; });
+  if (follows) node.follow_grid();
+  row->handle(node);
+  node.pass_grid_on();
+}
+
+namespace {
+
 void Reader::convert(const onnx::NodeProto& proto) {
-  const bool standard = proto.domain().empty() || proto.domain() == "ai.onnx";
-  const OpRow* row = standard ? find_op(proto.op_type()) : nullptr;
+  const OpRow* row = find_op(proto.domain(), proto.op_type());
   if (!row) refuse(504, "qrt-convert does not know this operator");
   if (proto.input_size() < row->min_inputs || proto.input_size() > row->max_inputs ||
       proto.output_size() < 1 || proto.output(0).empty()) {
@@ -246,9 +269,7 @@ void Reader::convert(const onnx::NodeProto& proto) {
   for (const auto& name : proto.input()) {
     if (unknown_.count(name)) refuse(0, "");  // told about already
   }
-  Node node(import_, proto);
-  if (import_.opset < 7) accept_old_form(node);
-  row->handle(node);
+  convert_node(import_, proto);
   for (int k = 1; k < proto.output_size(); ++k) {
     const std::string& name = proto.output(k);
     if (!name.empty() && import_.read.count(name) && !import_.values.count(name)) {
@@ -314,6 +335,16 @@ void Reader::copy_constant(const std::string& name) {
   import_.values[name] = *copy;
 }
 
+// An output of integers on a grid: they take the name, the floats get another.
+void Reader::output_integers(const std::string& name) {
+  ir::Graph& graph = import_.graph;
+  const ir::ValueId floats = import_.values[name], whole = integers_of(import_, floats);
+  if (graph.values[floats].name == name)
+    graph.values[floats].name = ir::unique_name(graph, name + ".values");
+  graph.values[whole].name = name;
+  import_.values[name] = whole;
+}
+
 void Reader::read_outputs() {
   if (model_.graph().output_size() == 0) refuse(507, "has no output; the file is damaged");
   for (const auto& output : model_.graph().output()) {
@@ -323,6 +354,7 @@ void Reader::read_outputs() {
     }
     const ir::ValueId id = found->second;
     if (ir::is_constant(import_.graph, id)) copy_constant(output.name());
+    if (import_.grids.count(id)) output_integers(output.name());
     if (import_.graph.values[id].producer < 0 && !ir::is_constant(import_.graph, id)) {
       refuse(507, "its output ", output.name(), " is an input; a model must compute its outputs");
     }

@@ -78,9 +78,44 @@ bool Node::has(size_t input) const {
 }
 
 ir::ValueId Node::in(size_t input) const {
+  const ir::ValueId id = raw(input);
+  if (grid_ || import_.grids.count(id) == 0) return id;
+  return integers_of(import_, id);
+}
+
+ir::ValueId Node::raw(size_t input) const {
   if (!has(input)) refuse(506, "input ", input, " is missing; check the source model");
   if (const auto found = replaced_.find(input); found != replaced_.end()) return found->second;
   return import_.values.at(proto_.input(static_cast<int>(input)));
+}
+
+namespace {
+
+bool same(const Grid& a, const Grid& b) {
+  return a.type == b.type && a.scale == b.scale && a.zero == b.zero && a.axis == b.axis;
+}
+
+}  // namespace
+
+// Scales along an axis would have to move with it; such tensors are moved as integers.
+void Node::follow_grid() {
+  const size_t data = op() == "Concat" ? inputs() : 1;
+  const Grid* grid = nullptr;
+  for (size_t i = 0; i < data && has(i); ++i) {
+    const auto found = import_.grids.find(raw(i));
+    if (found == import_.grids.end() || found->second.axis >= 0) return;
+    if (grid != nullptr && !same(*grid, found->second)) return;
+    grid = &found->second;
+  }
+  if (grid != nullptr) grid_ = *grid;
+}
+
+void Node::pass_grid_on() {
+  if (!grid_) return;
+  for (const std::string& name : proto_.output()) {
+    const auto found = import_.values.find(name);
+    if (found != import_.values.end()) import_.grids[found->second] = *grid_;
+  }
 }
 
 bool Node::fixed(ir::ValueId id) const {
@@ -177,7 +212,7 @@ std::vector<int64_t> Node::integers(const char* key) const {
   return {found->ints().begin(), found->ints().end()};
 }
 
-std::string Node::step_name(const char* step) {
+std::string Node::free_name(const char* step) {
   std::string name = cat(proto_.output(0), "/", step);
   for (int i = 2; !import_.names.insert(name).second; ++i) {
     name = cat(proto_.output(0), "/", step, "_", i);
@@ -244,12 +279,12 @@ void Node::learn(ir::ValueId id) {
 }
 
 ir::ValueId Node::step(const std::string& step, ir::Attr attr, std::vector<ir::ValueId> in) {
-  return add(cat(name_, "/", step), step_name(step.c_str()), std::move(attr), std::move(in));
+  return add(cat(name_, "/", step), free_name(step.c_str()), std::move(attr), std::move(in));
 }
 
 ir::ValueId Node::heart(ir::Attr attr, std::vector<ir::ValueId> in) {
   name_taken_ = true;
-  return add(name_, step_name("inner"), std::move(attr), std::move(in));
+  return add(name_, free_name("inner"), std::move(attr), std::move(in));
 }
 
 void Node::emit(ir::Attr attr, std::vector<ir::ValueId> in) {
@@ -281,7 +316,7 @@ void Node::emit_constant(eval::Tensor tensor) {
 }
 
 ir::ValueId Node::constant(const char* step, std::vector<int64_t> shape, std::vector<float> data) {
-  return import_.add_constant(step_name(step),
+  return import_.add_constant(free_name(step),
                               {ir::ElementType::f32, std::move(shape), std::move(data), {}});
 }
 

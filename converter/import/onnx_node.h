@@ -35,6 +35,13 @@ inline constexpr size_t kMaxIrNodes = 60000;  // that they may become
 // exporters write for "to the end" (INT64_MIN and its neighbours).
 inline constexpr int64_t kBatchSize = INT64_MIN / 3;
 
+// Integers that stand for scale * (integer - zero), and which the graph holds as these floats.
+struct Grid {
+  ir::ElementType type;            // i8 or u8
+  std::vector<float> scale, zero;  // one each, or as many as the axis is long
+  int32_t axis;                    // -1: one each
+};
+
 struct Import {
   std::string folder;  // of the model file, for external data
   int64_t opset = 0;
@@ -47,12 +54,20 @@ struct Import {
   // also what they are.
   std::unordered_map<ir::ValueId, bool> fixed;
   std::unordered_map<ir::ValueId, eval::Tensor> known;
+  // Values that ONNX has as integers on a grid, and these integers where somebody asked for them.
+  std::unordered_map<ir::ValueId, Grid> grids;
+  std::unordered_map<ir::ValueId, ir::ValueId> integers;
   uint64_t bytes_left = uint64_t{4} << 30;  // for constants: a small file must not ask for more
   std::vector<std::string> notes;
 
   void spend(const std::string& name, uint64_t bytes);
   ir::ValueId add_constant(const std::string& name, eval::Tensor tensor);
 };
+
+// The integers of a value on a grid, made from its floats.
+ir::ValueId integers_of(Import& import, ir::ValueId);
+// One node: finds its operator and reads it. Throws Refusal.
+void convert_node(Import& import, const onnx::NodeProto& proto);
 
 // A tensor of the file as floats or integers, checked against its dims and its own length.
 eval::Tensor read_tensor(Import& import, const onnx::TensorProto& proto, const std::string& name);
@@ -77,6 +92,11 @@ class Node {
   size_t inputs() const { return static_cast<size_t>(proto_.input_size()); }
   bool has(size_t input) const;
   ir::ValueId in(size_t input) const;
+  // The same, but the floats where the file has integers on a grid.
+  ir::ValueId raw(size_t input) const;
+  // From now on in() is raw(), if all data inputs lie on one grid, and the outputs will lie on it.
+  void follow_grid();
+  void pass_grid_on();
   const ir::Value& value(ir::ValueId id) const { return import_.graph.values[id]; }
   bool fixed(ir::ValueId id) const;
   // From now on in(input) is `id`.
@@ -87,7 +107,16 @@ class Node {
   std::vector<int64_t> known_ints(size_t input, const char* what) const;
   float known_float(size_t input, const char* what) const;
 
+  const std::string& input_name(size_t i) const { return proto_.input(static_cast<int>(i)); }
+  const std::string& output_name(size_t i) const { return proto_.output(static_cast<int>(i)); }
+  ir::ValueId made(size_t output) const { return import_.values.at(output_name(output)); }
+  // A name that no value has, for a step on the way.
+  std::string free_name(const char* step);
+
   // Attributes, type-checked; absent ones give the default.
+  const google::protobuf::RepeatedPtrField<onnx::AttributeProto>& attributes() const {
+    return proto_.attribute();
+  }
   bool has_attribute(const char* key) const { return find(key) != nullptr; }
   int64_t integer(const char* key, int64_t otherwise) const;
   float real(const char* key, float otherwise) const;
@@ -121,7 +150,6 @@ class Node {
  private:
   ir::ValueId add(const std::string& node_name, const std::string& value_name, ir::Attr attr,
                   std::vector<ir::ValueId> in);
-  std::string step_name(const char* step);
   void learn(ir::ValueId id);
 
   Import& import_;
@@ -129,6 +157,7 @@ class Node {
   std::string name_;
   bool name_taken_ = false;
   std::unordered_map<size_t, ir::ValueId> replaced_;
+  std::optional<Grid> grid_;  // that the operator moves along
 };
 
 // One row of onnx_ops.inc.
@@ -137,8 +166,8 @@ struct OpRow {
   int min_inputs, max_inputs;
   void (*handle)(Node&);
 };
-// nullptr if qrt-convert does not know the operator.
-const OpRow* find_op(const std::string& op_type);
+// nullptr if qrt-convert does not know the operator of this domain.
+const OpRow* find_op(const std::string& domain, const std::string& op_type);
 
 // Before opset 7: brings the node's inputs into the later form. Throws Refusal where that cannot
 // be.
@@ -148,6 +177,9 @@ void accept_old_form(Node& n);
 #define QRT_ONNX_OP(name, min_inputs, max_inputs, handler) void handler(Node&);
 #include "converter/import/onnx_ops.inc"
 #undef QRT_ONNX_OP
+#define QRT_DOMAIN_OP(domain, name, min_inputs, max_inputs, handler) void handler(Node&);
+#include "converter/import/onnx_domain_ops.inc"
+#undef QRT_DOMAIN_OP
 
 // A list that is an attribute before `opset` and an input since; empty where absent.
 std::vector<int64_t> list_of(const Node&, const char* key, size_t input, int64_t opset);

@@ -245,6 +245,8 @@ std::span<const ir::Pass> steps_passes() {
       {"recognise_codebooks", passes::recognise_codebooks},
       {"fold_constants", passes::fold_constants},
       {"infer_shapes", passes::infer_shapes},
+      {"recognise_steps", passes::recognise_steps},
+      {"recognise_fake_quant", passes::recognise_fake_quant},
       {"find_steps", find_steps},
   };
   return kPasses;

@@ -10,17 +10,19 @@
 namespace qrt::passes {
 
 // ---- as imported to what methods quantize: activations NCHW ------------------------------------
-Result<void> recognise_codebooks(ir::Graph&);  // Gather(codebook, codes) weights to encodings
-Result<void> fold_constants(ir::Graph&);       // nodes of constants alone
-Result<void> infer_shapes(ir::Graph&);         // every value gets its shape and `batched`
-Result<void> lower_batch_norm(ir::Graph&);     // four constants to the two of Affine
-Result<void> hoist_pointwise(ir::Graph&);      // batch norms and clamps in front of moves
-Result<void> fuse_gates(ir::Graph&);           // gelu, silu, hard_swish written out
-Result<void> merge_affine(ir::Graph&);         // Mul/Add/Sub/Div by constants to Affine
-Result<void> fuse_batch_norm(ir::Graph&);      // Affine into the layer's scale and bias
-Result<void> fuse_activation(ir::Graph&);      // clamps into the operator before them
-Result<void> fuse_residual(ir::Graph&);        // Add (and its clamp) into the layer before it
-Result<void> drop_dead(ir::Graph&);            // what no output needs
+Result<void> recognise_codebooks(ir::Graph&);   // Gather(codebook, codes) weights to encodings
+Result<void> fold_constants(ir::Graph&);        // nodes of constants alone
+Result<void> infer_shapes(ir::Graph&);          // every value gets its shape and `batched`
+Result<void> recognise_steps(ir::Graph&);       // comparisons and signs to Steps
+Result<void> recognise_fake_quant(ir::Graph&);  // bounded roundings to FakeQuantize
+Result<void> lower_batch_norm(ir::Graph&);      // four constants to the two of Affine
+Result<void> hoist_pointwise(ir::Graph&);       // batch norms and clamps in front of moves
+Result<void> fuse_gates(ir::Graph&);            // gelu, silu, hard_swish written out
+Result<void> merge_affine(ir::Graph&);          // Mul/Add/Sub/Div by constants to Affine
+Result<void> fuse_batch_norm(ir::Graph&);       // Affine into the layer's scale and bias
+Result<void> fuse_activation(ir::Graph&);       // clamps into the operator before them
+Result<void> fuse_residual(ir::Graph&);         // Add (and its clamp) into the layer before it
+Result<void> drop_dead(ir::Graph&);             // what no output needs
 
 // ---- to what the file stores: activations NHWC -------------------------------------------------
 Result<void> fold_scales(ir::Graph&);        // scale into dense weights that are not f16 anyway

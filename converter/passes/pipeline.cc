@@ -12,11 +12,13 @@ constexpr ir::Pass kPrepare[] = {
     {"recognise_codebooks", recognise_codebooks},  // before folding makes them dense
     {"fold_constants", fold_constants},
     {"infer_shapes", infer_shapes},
-    {"lower_batch_norm", lower_batch_norm},    // to Affine
-    {"cancel_transposes", cancel_transposes},  // Identity and Dropout leave such nodes
-    {"hoist_pointwise", hoist_pointwise},      // signals and volumes: next to their layer
-    {"fuse_gates", fuse_gates},                // gelu, silu, hard_swish written out
-    {"merge_affine", merge_affine},            // batch norm written out, separate biases
+    {"recognise_steps", recognise_steps},            // binarisation in plain operators
+    {"recognise_fake_quant", recognise_fake_quant},  // and grids, while clips are nodes
+    {"lower_batch_norm", lower_batch_norm},          // to Affine
+    {"cancel_transposes", cancel_transposes},        // Identity and Dropout leave such nodes
+    {"hoist_pointwise", hoist_pointwise},            // signals and volumes: next to their layer
+    {"fuse_gates", fuse_gates},                      // gelu, silu, hard_swish written out
+    {"merge_affine", merge_affine},                  // batch norm written out, separate biases
     {"fuse_batch_norm", fuse_batch_norm},
     {"fuse_activation", fuse_activation},  // also into Add, for the next line
     {"fuse_residual", fuse_residual},
