@@ -20,6 +20,7 @@
 #include "converter/import/onnx.h"
 #include "converter/int8/int8.h"
 #include "converter/ir/edit.h"
+#include "converter/lattice/lattice.h"
 #include "converter/lower/lower.h"
 #include "converter/passes/pipeline.h"
 #include "converter/quant/layer_rules.h"
@@ -327,7 +328,9 @@ int8::Report apply_int8(const ConvertOptions& o, const quant::CalibrationData& d
 
 Built build(const ConvertOptions& o, const ir::Graph& graph, const emit::FileInfo& info,
             const quant::CalibrationData& data = {}) {
-  ir::Graph laid_out = lay_out(o, graph);
+  ir::Graph coded = graph;
+  lattice::recognise(coded, o.lattice);
+  ir::Graph laid_out = lay_out(o, coded);
   apply_int8(o, data, laid_out);
   return write(o, laid_out, info);
 }
@@ -493,6 +496,7 @@ Converted convert_with(const ConvertOptions& o, std::unique_ptr<WorkFile>& work)
                                           : !samples.calibration.empty()
                                               ? first_rows(graph, samples.calibration, 1)
                                               : random_inputs(graph);
+  const auto lattices = lattice::recognise(graph, o.lattice);  // of what no method has coded
   ir::Graph laid_out = lay_out(o, graph);
   const int8::Report int8 = apply_int8(o, {samples.calibration, {}}, laid_out);
   append(source.notes, int8.notes);
@@ -510,7 +514,7 @@ Converted convert_with(const ConvertOptions& o, std::unique_ptr<WorkFile>& work)
   result.file = std::move(built.file);
   result.sizes = std::move(built.sizes);
 
-  if (!o.quiet) std::fputs(int8_table(int8).c_str(), stdout);
+  if (!o.quiet) std::fputs((lattice::found_table(lattices) + int8_table(int8)).c_str(), stdout);
   const auto got = run_file(result.file, o.output.empty() ? "the converted file" : o.output, input);
   result.error = relative_error(got, want);
   if (!(result.error <= tolerance))

@@ -125,6 +125,8 @@ std::string record(const ConvertOptions& o) {
   if (o.int8) add("--target " + o.target + " --max-loss " + short_number(o.max_loss));
   if (o.int8 && o.first_last != "int8") add("--first-last " + o.first_last);
   if ((!o.method.empty() || o.int8) && !o.calibrate.empty()) add("--calibrate");
+  if (!o.lattice.on) add("--lattice off");
+  if (o.lattice.tolerance > 0) add("--lattice " + short_number(o.lattice.tolerance));
   for (const auto& [name, dims] : o.shapes) {
     std::string text = "--shape " + name + "=";
     for (size_t i = 0; i < dims.size(); ++i)
@@ -145,6 +147,15 @@ void take_options(const std::string& method, const std::vector<std::string>& pai
            (o.method.empty() ? "no method" : "--method " + o.method) + " is chosen; add --method " +
            method + " or leave " + option + " out");
   o.method_options = parse_pairs(option.c_str(), pairs);
+}
+
+void set_lattice(const std::string& text, ConvertOptions& o) {
+  o.lattice.on = text != "off";
+  if (text == "off" || text == "exact") return;
+  char* end = nullptr;
+  o.lattice.tolerance = std::strtod(text.c_str(), &end);
+  if (*end != 0 || !(o.lattice.tolerance > 0 && o.lattice.tolerance <= 0.1))
+    refuse("--lattice " + text + " is neither exact, off nor a number above 0 and up to 0.1");
 }
 
 std::string method_help() {
@@ -240,7 +251,7 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
       "");
   std::map<std::string, std::vector<std::string>> words;  // for each method
   std::vector<std::string> shapes;
-  std::string layers, target, activations = "f32";
+  std::string layers, target, activations = "f32", lattice = "exact";
   app.add_option("model", o.model, "The ONNX model")->required();
   app.add_option("-o,--output", o.output, "The .qrt file to write");
   app.add_option("--weights", o.weights, "A PyTorch checkpoint for the model's parameters");
@@ -274,6 +285,9 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
                  "Per cent of output energy that rounded tables may cost; 0: exact sums only")
       ->check(CLI::Range(0.0, 100.0))
       ->check(finite);
+  app.add_option("--lattice", lattice,
+                 "Weights that lie on a grid, a table or a codebook already are stored as such: "
+                 "exact, off, or how far off they may be, as a part of the largest (0.001)");
   app.add_option("--calibrate", o.calibrate,
                  "Sample inputs: .npy, or a directory of .npy or pictures");
   app.add_option("--calibrate-rows", o.calibrate_rows, "At most so many samples")
@@ -312,6 +326,8 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
   for (const std::string& text : shapes) add_shape(text, o.shapes);
   if (!target.empty()) o.target_size = parse_bytes(target);
   o.int8 = activations == "int8";
+  set_lattice(lattice, o);
+  o.lattice.only_blocks = o.int8;
   check(o, layers);
   if (!layers.empty()) {
     const std::vector<uint8_t> text = io::read_file(layers, uint64_t{1} << 20);

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "converter/lattice/lattice.h"
+
 namespace qrt::cli {
 
 struct ConvertOptions {
@@ -31,6 +33,7 @@ struct ConvertOptions {
   std::string target = "portable";  // machines that contracts are chosen for
   double max_loss = 0.3;            // per cent of output energy that rounded tables may cost
   double tolerance = 1e-4;
+  lattice::Options lattice;  // --lattice
   bool print_passes = false, dry_run = false, quiet = false;
   std::string command;  // the options that shape the file, for its provenance record
 };

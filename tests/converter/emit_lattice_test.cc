@@ -218,6 +218,51 @@ TEST_CASE("bit planes: rows of words, groups of bytes, trits") {
       }
 }
 
+// The whole file of one layer against what its weights say: bits of codes, f32 scales. A trit is
+// 1.6 bits, five in eight.
+void check_size(const Encoding& e, Shape s, double bits, size_t scales) {
+  const Emitted emitted(e, s);
+  const double weights = static_cast<double>(s.outputs * s.channels);
+  const double information = bits / 8 * weights + 4 * static_cast<double>(scales);
+  CHECK_MESSAGE(static_cast<double>(emitted.report.file_bytes) <= 1.01 * information + 2048,
+                quant::describe(e) << " of " << s.outputs << " x " << s.channels << ": "
+                                   << emitted.report.file_bytes << " bytes for " << information);
+}
+
+TEST_CASE("files take one per cent and 2 KB more than codes and scales say") {
+  for (const Shape s : {Shape{512, 4608, 0}, Shape{64, 576, 0}, Shape{256, 1152, 0},
+                        Shape{1000, 512, 0}, Shape{100, 75, 0}, Shape{10, 64, 0}}) {
+    const auto outputs = static_cast<size_t>(s.outputs);
+    const std::vector<float> scales = random_floats(outputs);
+    const auto weights = static_cast<size_t>(s.outputs * s.channels);
+    for (int bits = 1; bits <= 7; ++bits) {
+      Affine a;
+      a.bits = bits;
+      for (size_t i = 0; i < weights; ++i)
+        a.codes.push_back(static_cast<int16_t>(below(1 << bits)));
+      a.zero_halves = {static_cast<int16_t>((1 << bits) - 1)};
+      a.scales = {quant::ScaleAxis::output, 0, scales};
+      check_size(a, s, bits, outputs);
+    }
+    for (const bool trits : {false, true}) {
+      BitPlanes p;
+      p.ternary5 = trits;
+      p.counts.assign(outputs, 1);
+      for (size_t i = 0; i < weights; ++i)
+        p.signs.push_back(static_cast<uint8_t>(below(trits ? 3 : 2)));
+      p.alphas = scales;
+      check_size(p, s, trits ? 1.6 : 1, outputs);
+    }
+    // Lists of planes: a count for each group is part of what is to be said.
+    for (const int32_t group : {64, 128}) {
+      if (s.channels % group != 0) continue;
+      const BitPlanes p = random_planes(s.outputs, s.channels, group, false);
+      const double signs = static_cast<double>(p.signs.size() + 8 * p.counts.size());
+      check_size(p, s, signs / static_cast<double>(weights), p.alphas.size());
+    }
+  }
+}
+
 TEST_CASE("a layer of bytes sums integers, one of floats does not, of the same weights") {
   const std::string text =
       "graph g\ninput %x: f32[N,4]\n"
