@@ -42,6 +42,7 @@ std::string level_of_onednn(const std::string& name) {
 
 std::string text_of(const Coding& c) {
   if (c.kind == Coding::Kind::bits) return "1 x 1 bit";
+  if (c.code_bits != 0) return std::to_string(c.code_bits) + "-bit";
   if (c.count == 0) return "dense i8";
   const std::string size = "d" + std::to_string(c.dim) + " x" + std::to_string(c.count);
   if (c.kind == Coding::Kind::f32) return size + " f32";
@@ -77,8 +78,19 @@ Field::Field(const BenchShape& shape, const FieldOptions& options)
   drop_slow();
 }
 
+bool Field::is_lowbit() const {
+  return std::strcmp(shape_.set, "lowbit") == 0;
+}
+
 void Field::add_peers() {
   const LayerShape& s = shape_.layer;
+  if (is_lowbit()) {
+    for (const OnednnChoice& c : onednn_choices(s))
+      if (c.is_integer)
+        add("int8", c.name, level_of_onednn(c.name), true,
+            [&s, name = c.name] { return make_onednn(s, name); });
+    return;
+  }
   add("f32", "xnnpack f32", "", false, [&s] { return make_xnnpack(s); });
   for (const OnednnChoice& c : onednn_choices(s))
     add(c.is_integer ? "int8" : "f32", c.name, level_of_onednn(c.name), c.is_integer,
@@ -90,6 +102,12 @@ void Field::add_peers() {
 }
 
 void Field::add_ours(const std::string& level, kernels::IsaSet isa) {
+  if (is_lowbit()) {
+    for (const uint32_t bits : {1u, 2u, 4u})
+      add_coded(level, isa, {Coding::Kind::exact, 0, 0, 0, bits},
+                {{"unpack8"}, {"unpack8", true}, {"masked_dot"}, {"unpack_dot"}});
+    return;
+  }
   const bool is_main = std::strcmp(shape_.set, "main") == 0;
   const uint32_t dim = shape_.dim;
   const bool has_kits = level != "avx512vbmi";  // it has ways of tables alone

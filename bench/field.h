@@ -34,6 +34,7 @@ class Field {
     double first_us = 0;
   };
 
+  bool is_lowbit() const;
   void add_peers();
   void add_ours(const std::string& level, kernels::IsaSet isa);
   void add_coded(const std::string& level, kernels::IsaSet isa, const Coding& coding,

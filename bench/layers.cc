@@ -70,6 +70,8 @@ class OurLayer final : public TimedLayer {
     weights_.order = InputOrder::cin_kh_kw;
     if (is_bits_)
       set_signs();
+    else if (coding.code_bits != 0)
+      set_affine(coding.code_bits);
     else if (coding.count == 0)
       set_dense();
     else
@@ -142,6 +144,24 @@ class OurLayer final : public TimedLayer {
                            bytes_of(codes_, row * 8 * weights_.outputs),
                            {scales_.get(), DType::f32, weights_.outputs}};
     weight_bytes_ = static_cast<double>(row * 8 * weights_.outputs);
+  }
+  // Codes of any bits stand for integers around 0, of one bit for -1 and 1.
+  void set_affine(uint32_t bits) {
+    const auto row = static_cast<size_t>(layout::kbit_row_bytes(weights_.inputs, bits));
+    const size_t n = weights_.outputs * row;
+    codes_ = random_floats(n / sizeof(float) + 1, 4);
+    std::mt19937 random(4);
+    for (size_t i = 0; i < n; ++i)
+      reinterpret_cast<uint8_t*>(codes_.get())[i] = static_cast<uint8_t>(random() >> 8);
+    zero_ = static_cast<int16_t>(bits == 1 ? 1 : 1 << bits);
+    weights_.order = InputOrder::kh_kw_cin;
+    weights_.encoding = Encoding::affine;
+    weights_.affine = {bits,
+                       false,
+                       {&zero_, 1},
+                       bytes_of(codes_, n),
+                       {ScaleAxis::output, 0, {scales_.get(), DType::f32, weights_.outputs}}};
+    weight_bytes_ = static_cast<double>(n);
   }
   void set_codebook(const Coding& coding) {
     const uint32_t bits = layout::code_bits(coding.count);
@@ -217,6 +237,7 @@ class OurLayer final : public TimedLayer {
   std::vector<int32_t> thresholds_;
   Memory x_, y_, bias_, scales_, codes_, entries_;
   float level_ = 1.0f / 127;
+  int16_t zero_ = 0;
   double weight_bytes_ = 0;
   std::vector<Memory> scratch_;
   std::vector<std::byte*> pointers_;

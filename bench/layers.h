@@ -25,10 +25,12 @@ struct LayerShape {
   bool is_linear() const { return size == 1 && kernel == 1; }
 };
 
-// How our weights are stored. Dense i8 has no codes: count 0.
+// How our weights are stored. Dense i8 has no codes: count 0; integers of few bits have
+// `code_bits`.
 struct Coding {
   enum class Kind : uint8_t { f32, exact, rounded, bits } kind;  // bits: of activations, too
   uint32_t dim, count, table_bits = 0;                           // table_bits: of rounded sums
+  uint32_t code_bits = 0;
 };
 
 // The least level (as --isa names them) that has all of `needs`; "" for none.

@@ -1,37 +1,30 @@
-// The lowbit kit for NEON: aarch64 and armv7.
+// The lowbit kit for NEON without the dot product: aarch64 and armv7.
+//
+// Two outputs by at most four places: 8 q of sums. A word gains two products per vector.
 #include <arm_neon.h>
 
-#include "kernels/lowbit/generic.h"
+#include "kernels/lowbit/generic_dot.h"
 
 namespace qrt::kernels::lowbit {
 namespace {
 
-struct Neon {
-  static uint8x16_t shuffle(uint8x16_t v, uint8x16_t at) {
-#if defined(__aarch64__)
-    return vqtbl1q_u8(v, at);
-#else
-    const uint8x8x2_t table = {{vget_low_u8(v), vget_high_u8(v)}};
-    return vcombine_u8(vtbl2_u8(table, vget_low_u8(at)), vtbl2_u8(table, vget_high_u8(at)));
-#endif
+#include "kernels/lowbit/neon.inc"
+
+struct Neon : NeonBase {
+  using Short = int16x8_t;
+  static constexpr int kOutputs = 2;
+  static constexpr size_t kWiden = 4;
+  static Short zero() { return vdupq_n_s16(0); }
+  static Short mac(Short s, Vec codes, const int8_t* x) {
+    const int8x16_t w = vreinterpretq_s8_u8(codes), v = vld1q_s8(x);
+    return vmlal_s8(vmlal_s8(s, vget_low_s8(w), vget_low_s8(v)), vget_high_s8(w), vget_high_s8(v));
   }
-  static void codes16(const uint8_t* p, const Steps& s, uint8_t* to) {
-    const uint8x16_t v = vld1q_u8(p);
-    const int16x8_t down = vdupq_n_s16(static_cast<int16_t>(-s.down));
-    for (size_t half = 0; half < 2; ++half) {
-      const uint16x8_t pairs = vreinterpretq_u16_u8(shuffle(v, vld1q_u8(s.bytes + 16 * half)));
-      const uint16x8_t top = vshlq_u16(pairs, vld1q_s16(s.up + 8 * half));
-      vst1_u8(to + 8 * half, vmovn_u16(vshlq_u16(top, down)));
-    }
-  }
-  static void map16(const uint8_t* codes, const int8_t* map, int8_t* to) {
-    const uint8x16_t table = vreinterpretq_u8_s8(vld1q_s8(map));
-    vst1q_s8(to, vreinterpretq_s8_u8(shuffle(table, vld1q_u8(codes))));
-  }
+  static Long widen(Long to, Short s) { return vpadalq_s16(to, s); }
 };
 
 }  // namespace
 
-const Kit lowbit_neon = {unpack<Neon>, integers<Neon>, floats<Neon>};
+const Kit lowbit_neon = {unpack<Neon>, integers<Neon>, floats<Neon>, Neon::kBytes,
+                         spread<Neon>, dot<Neon>,      finish};
 
 }  // namespace qrt::kernels::lowbit

@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/kernel.h"
+#include "kernels/int8/int8.h"
 
 namespace qrt::kernels::lowbit {
 
@@ -65,11 +65,56 @@ struct FloatsArgs {
   float* to;
 };
 
+// One row of u8 activations laid out for dot: bytes of codes of 1, 2 or 4 bits are multiplied as
+// they lie in the file, a code of every byte at a time, so x is sorted by the place that its code
+// has in a byte:
+//   to[block][place][i] = x[(block * width + i) * (8 / bits) + place] - 128   as s8
+// with `width` of the kit, 0 behind the inputs. spread_bytes() of it.
+struct SpreadArgs {
+  const uint8_t* x;
+  size_t inputs;
+  uint32_t bits;
+  int8_t* to;
+};
+
+// sums[n] = sum over k of (code[n][k] ^ flip) * (x[k] - 128), modulo 2^32. Inputs are at most
+// kMaxDotInputs.
+struct DotArgs {
+  Packed packed;     // of the first output; of 1, 2 or 4 bits
+  size_t row_bytes;  // from one output's codes to the next
+  size_t inputs, outputs;
+  uint8_t flip;
+  const int8_t* x;  // as spread
+  int32_t* sums;    // [outputs]
+};
+inline constexpr size_t kMaxDotInputs = size_t{1} << 20;
+constexpr bool can_dot(uint32_t bits) {
+  return bits == 1 || bits == 2 || bits == 4;
+}
+
+// What becomes of the sums of one row, as int8/int8.h says; one of y8 and y32 is null.
+struct FinishArgs {
+  const int32_t* sums;
+  size_t outputs;
+  int8::Finish finish;
+  uint8_t* y8;
+  float* y32;
+};
+
 struct Kit {
   void (*unpack)(const UnpackArgs&);
   void (*integers)(const IntegersArgs&);
   void (*floats)(const FloatsArgs&);
+  size_t width;  // bytes of codes that dot takes at a time
+  void (*spread)(const SpreadArgs&);
+  void (*dot)(const DotArgs&);
+  void (*finish)(const FinishArgs&);
 };
+
+constexpr size_t spread_bytes(const Kit& kit, uint32_t bits, size_t inputs) {
+  const size_t block = kit.width * (8 / bits);
+  return (inputs + block - 1) / block * block;
+}
 
 #define QRT_LOWBIT(name, ...) extern const Kit name;
 #include "kernels/lowbit/kernels.inc"

@@ -37,8 +37,40 @@ void floats(const FloatsArgs& a) {
   }
 }
 
+constexpr size_t kWidth = 1;
+
+void spread(const SpreadArgs& a) {
+  for (size_t k = 0; k < spread_bytes(lowbit_reference, a.bits, a.inputs); ++k)
+    a.to[k] = static_cast<int8_t>(k < a.inputs ? a.x[k] - 128 : 0);
+}
+
+void dot(const DotArgs& a) {
+  Packed row = a.packed;
+  for (size_t n = 0; n < a.outputs; ++n, row.codes += a.row_bytes) {
+    int32_t sum = 0;
+    for (size_t k = 0; k < a.inputs; ++k)
+      sum += static_cast<int32_t>(code_at(row, k) ^ a.flip) * a.x[k];
+    a.sums[n] = sum;
+  }
+}
+
+void finish(const FinishArgs& a) {
+  const int8::Finish& f = a.finish;
+  for (size_t n = 0; n < a.outputs; ++n) {
+    float t = static_cast<float>(a.sums[n]);
+    if (f.scale) t *= f.scale[n];
+    if (f.bias) t += f.bias[n];
+    if (f.residual) t += static_cast<float>(f.residual[n] - f.residual_zero) * f.residual_scale;
+    t = t > f.min ? t : f.min;
+    t = t < f.max ? t : f.max;
+    if (a.y32) a.y32[n] = t;
+    if (a.y8)
+      a.y8[n] = static_cast<uint8_t>(static_cast<int32_t>(t + 12582912.0f - 12582912.0f) + f.zero);
+  }
+}
+
 }  // namespace
 
-const Kit lowbit_reference = {unpack, integers, floats};
+const Kit lowbit_reference = {unpack, integers, floats, kWidth, spread, dot, finish};
 
 }  // namespace qrt::kernels::lowbit

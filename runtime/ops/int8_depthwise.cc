@@ -94,6 +94,7 @@ class Depthwise8 final : public Int8Strategy {
  private:
   // Rows [output][tap row, tap column] of the file to [tap column, tap row][output], then a panel.
   static void make(const Int8Layer& layer, const i8::Coded& source, int8_t* turned, void* panel) {
+    if (layer.packed()) return make_packed(layer, turned, panel);
     const auto* dense = reinterpret_cast<const int8_t*>(layer.weights->dense.data.data());
     const size_t height = layer.window.kernel_h, width = layer.window.kernel_w;
     for (size_t ky = 0; ky < height; ++ky)
@@ -105,6 +106,23 @@ class Depthwise8 final : public Int8Strategy {
       }
     layer.kit->run->depthwise_panel({turned, layer.taps, layer.outputs, panel});
   }
+
+  static void make_packed(const Int8Layer& layer, int8_t* turned, void* panel) {
+    const size_t height = layer.window.kernel_h, width = layer.window.kernel_w;
+    uint8_t codes[kTaps];
+    int8_t row[kTaps];
+    for (size_t n = 0; n < layer.outputs; ++n)
+      for (size_t k0 = 0; k0 < layer.taps; k0 += kTaps) {
+        const size_t some = layer.taps - k0 < kTaps ? layer.taps - k0 : kTaps;
+        layer.lowbit.decode(n, k0, k0 + some, codes, row);
+        for (size_t i = 0; i < some; ++i) {
+          const size_t ky = (k0 + i) / width, kx = (k0 + i) % width;
+          turned[(kx * height + ky) * layer.outputs + n] = row[i];
+        }
+      }
+    layer.kit->run->depthwise_panel({turned, layer.taps, layer.outputs, panel});
+  }
+  static constexpr size_t kTaps = 2 * LowbitIntegers::kUnit;  // decoded at a time
 
   Status keep_panel(const Int8Layer& layer, size_t bytes, size_t weights, PrepareContext& context) {
     kept_ = context.keep.allocate(bytes, kLine);

@@ -20,7 +20,7 @@ class Dot8 final : public Int8Strategy {
   const char* name() const override { return "dot8"; }
   float cost_ns(const Int8Layer& layer) const override {
     // Rows of x must have the order of the file.
-    if (layer.coded() || layer.interleaved) return -1;
+    if (!layer.dense() || layer.interleaved) return -1;
     return i8::dot_cost_ns(layer.cost_shape(), *layer.kit);
   }
 

@@ -83,8 +83,10 @@ Status check_dense(const Int8Layer& layer) {
   return {};
 }
 
-float weight_scale(const Weights& w, uint32_t n) {
+float weight_scale(const Int8Layer& layer, uint32_t n) {
+  const Weights& w = *layer.weights;
   if (w.encoding == Encoding::bit_planes) return read_constant(w.bit_planes.alphas, n);
+  if (layer.packed()) return layer.lowbit.scale(n);
   if (w.encoding == Encoding::dense)
     return read_constant(w.dense.scales.values, w.dense.scales.axis == ScaleAxis::layer ? 0 : n);
   return read_constant(w.codebook.levels, w.codebook.levels.count > 1 ? w.codebook.level_of[n] : 0);
@@ -118,7 +120,7 @@ Status finish_constants(const Epilogue& e, PrepareContext& context, Int8Layer* l
       layer->x.scale *
       static_cast<float>(w.numerics == Numerics::rounded ? uint32_t{1} << w.table_shift : 1u);
   for (size_t n = 0; n < layer->outputs; ++n) {
-    float a = x_scale * weight_scale(w, static_cast<uint32_t>(n));
+    float a = x_scale * weight_scale(*layer, static_cast<uint32_t>(n));
     if (given) a *= layer->scale[n];
     layer->scale[n] = a * inverse;
     if (layer->bias) layer->bias[n] *= inverse;
@@ -140,11 +142,14 @@ Status finish_constants(const Epilogue& e, PrepareContext& context, Int8Layer* l
 namespace {
 
 // Strategies for exact sums; the last place is for tables.
-constexpr size_t kExact = 7;
+constexpr size_t kExact = 10;
 void make_exact(Arena& keep, bool resident, Int8Strategy** to) {
   *to++ = make_dense8_strategy(keep, resident);
   *to++ = make_decode8_strategy(keep, resident);
+  *to++ = make_unpack8_strategy(keep, resident);
   *to++ = make_depthwise8_strategy(keep, resident);
+  *to++ = make_masked_dot_strategy(keep);
+  *to++ = make_unpack_dot_strategy(keep);
   *to++ = make_dot8_strategy(keep);
   *to++ = make_coded_dot_strategy(keep);
   *to++ = make_winograd8_strategy(keep, 2);
@@ -191,9 +196,13 @@ Status Int8Op::prepare(const Node& node, PrepareContext& context) {
   QRT_TRY(check_arity(context, epilogue.residual ? 2 : 1));
   QRT_TRY(describe_layer(node, context, &layer_));
   QRT_TRY(check_tensors(context, epilogue.residual, &layer_));
-  QRT_TRY(layer_.coded() ? derive_codes(&layer_) : check_dense(layer_));
-  QRT_TRY(finish_constants(epilogue, context, &layer_));
   layer_.isa = context.isa;
+  layer_.unpack = &kernels::select(kernels::lowbit::kKits, context.isa);
+  if (layer_.packed())
+    QRT_TRY(layer_.lowbit.prepare(*layer_.weights, *layer_.unpack->run, context.keep));
+  else
+    QRT_TRY(layer_.coded() ? derive_codes(&layer_) : check_dense(layer_));
+  QRT_TRY(finish_constants(epilogue, context, &layer_));
   layer_.kit = &kernels::select(i8::kKits, context.isa);
   layer_.widen = kernels::select(kernels::codebook::kKits, context.isa).run;
   layer_.threads = context.threads.count();

@@ -1,7 +1,7 @@
-// What every layer of integers has in common: bytes in, weights that are dense i8 or entries of
-// a codebook rounded to levels, sums that are exact or of rounded tables, and one definition of
-// what becomes of a sum (schema/README.md, Numerics). Int8Op chooses a strategy by predicted time;
-// strategies of one layer give the same bits.
+// What every layer of integers has in common: bytes in, weights that are dense i8, entries of
+// a codebook rounded to levels or codes of few bits, sums that are exact or of rounded tables, and
+// one definition of what becomes of a sum (schema/README.md, Numerics). Int8Op chooses a strategy
+// by predicted time; strategies of one layer give the same bits.
 #ifndef QRT_RUNTIME_OPS_INT8_LAYER_H_
 #define QRT_RUNTIME_OPS_INT8_LAYER_H_
 
@@ -11,6 +11,7 @@
 #include "kernels/int8/cost.h"
 #include "runtime/ops/choice.h"
 #include "runtime/ops/layer_geometry.h"
+#include "runtime/ops/lowbit_rows.h"
 
 namespace qrt {
 
@@ -36,7 +37,13 @@ struct Int8Layer : LayerGeometry {
   const kernels::codebook::Kit* widen = nullptr;
   size_t threads = 1;
 
+  // Of codes of few bits.
+  const kernels::Kernel<const kernels::lowbit::Kit>* unpack = nullptr;
+  LowbitIntegers lowbit;
+
   bool coded() const { return weights->encoding == Encoding::codebook; }
+  bool dense() const { return weights->encoding == Encoding::dense; }
+  bool packed() const { return is_lowbit(weights->encoding); }
   kernels::int8::Finish finish_at(const RunContext&, size_t row, size_t output) const;
   kernels::int8::CostShape cost_shape() const;
 };
@@ -93,6 +100,9 @@ class Int8Strategy {
 // Placed in `keep`; null: out of memory. Strategies own nothing that needs a destructor.
 Int8Strategy* make_dense8_strategy(Arena& keep, bool resident);
 Int8Strategy* make_decode8_strategy(Arena& keep, bool resident);
+Int8Strategy* make_unpack8_strategy(Arena& keep, bool resident);
+Int8Strategy* make_masked_dot_strategy(Arena& keep);
+Int8Strategy* make_unpack_dot_strategy(Arena& keep);
 Int8Strategy* make_depthwise8_strategy(Arena& keep, bool resident);
 Int8Strategy* make_dot8_strategy(Arena& keep);
 Int8Strategy* make_coded_dot_strategy(Arena& keep);

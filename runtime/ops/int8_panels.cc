@@ -1,5 +1,6 @@
-// Strategies `dense8` and `decode8`: weights become panels of the kit's GEMM just in time, from
-// rows of i8 or from codes, and are forgotten; in Mode::dense panels are made once and kept.
+// Strategies `dense8`, `unpack8` and `decode8`: weights become panels of the kit's GEMM just in
+// time, from rows of i8, from codes of few bits or of codebooks, and are forgotten; in Mode::dense
+// panels are made once and kept.
 //
 //   first, split over threads: all panels, if they fit L2, or else all rows, if these do
 //   item = a range of panels of one group x a chunk of rows        (split over threads)
@@ -254,7 +255,7 @@ class Dense8 final : public Panels {
   using Panels::Panels;
   const char* name() const override { return "dense8"; }
   float cost_ns(const Int8Layer& layer) const override {
-    if (layer.coded()) return -1;
+    if (!layer.dense()) return -1;
     return resident_ ? i8::resident_cost_ns(layer.cost_shape(), *layer.kit)
                      : i8::dense_cost_ns(layer.cost_shape(), *layer.kit);
   }
@@ -277,6 +278,54 @@ class Dense8 final : public Panels {
       from = rows;
     }
     layer.kit->run->panel({from, layer.inputs, outputs, layer.inputs, panel});
+  }
+};
+
+// Codes of few bits: rows of i8 some inputs at a time, in L1, then a part of the panel.
+class Unpack8 final : public Panels {
+ public:
+  using Panels::Panels;
+  const char* name() const override { return "unpack8"; }
+  float cost_ns(const Int8Layer& layer) const override {
+    if (!layer.packed()) return -1;
+    return resident_ ? i8::resident_cost_ns(layer.cost_shape(), *layer.kit)
+                     : i8::dense_cost_ns(layer.cost_shape(), *layer.kit);
+  }
+
+ protected:
+  size_t row_scratch(const Int8Layer& layer) const override {
+    const size_t depth = layer.interleaved ? layer.inputs : kPart;
+    return (layer.kit->tile.n + 2) * depth;
+  }
+  void make(const Int8Layer& layer, const i8::Coded&, size_t first, size_t outputs, void* panel,
+            int8_t* rows) const override {
+    if (layer.interleaved) return make_interleaved(layer, first, outputs, panel, rows);
+    auto* codes = reinterpret_cast<uint8_t*>(rows + layer.kit->tile.n * kPart);
+    i8::PanelParts parts(*layer.kit->run, panel);
+    for (size_t k0 = 0; k0 < layer.inputs; k0 += kPart) {
+      const size_t depth = layer.inputs - k0 < kPart ? layer.inputs - k0 : kPart;
+      for (size_t n = 0; n < outputs; ++n)
+        layer.lowbit.decode(first + n, k0, k0 + depth, codes, rows + n * kPart);
+      parts.add({rows, kPart, outputs, depth, nullptr});
+    }
+  }
+
+ private:
+  static constexpr size_t kPart = 320;  // 32 rows are 10 KB, and whole steps
+  static_assert(kPart % LowbitIntegers::kUnit == 0 && kPart % i8::kStep == 0);
+
+  static void make_interleaved(const Int8Layer& layer, size_t first, size_t outputs, void* panel,
+                               int8_t* rows) {
+    const size_t inputs = layer.inputs;
+    int8_t* row = rows + layer.kit->tile.n * inputs;
+    auto* codes = reinterpret_cast<uint8_t*>(row + inputs);
+    for (size_t n = 0; n < outputs; ++n) {
+      layer.lowbit.decode(first + n, 0, inputs, codes, row);
+      for (size_t t = 0; t < layer.taps; ++t)
+        for (size_t c = 0; c < layer.channels; ++c)
+          rows[n * inputs + t * layer.channels + c] = row[c * layer.taps + t];
+    }
+    layer.kit->run->panel({rows, inputs, outputs, inputs, panel});
   }
 };
 
@@ -319,6 +368,9 @@ class Decode8 final : public Panels {
 
 Int8Strategy* make_dense8_strategy(Arena& keep, bool resident) {
   return keep.make<Dense8>(resident);
+}
+Int8Strategy* make_unpack8_strategy(Arena& keep, bool resident) {
+  return keep.make<Unpack8>(resident);
 }
 Int8Strategy* make_decode8_strategy(Arena& keep, bool resident) {
   return keep.make<Decode8>(resident);

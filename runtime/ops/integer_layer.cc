@@ -10,7 +10,6 @@
 #include "runtime/ops/bit_rows.h"
 #include "runtime/ops/bits_layer.h"
 #include "runtime/ops/checks.h"
-#include "runtime/ops/decode_lowbit.h"
 #include "runtime/ops/factories.h"
 #include "runtime/ops/thresholds.h"
 
@@ -33,10 +32,6 @@ class IntegerLayer final : public Op {
       inner_ = context.keep.make<BitsOp>();
       return inner_ == nullptr ? out_of_memory() : inner_->prepare(node, context);
     }
-    if (is_lowbit(w.encoding))
-      return Status(Code::unsupported, 250, "this build computes no such layer of integers")
-          .values(static_cast<int64_t>(w.encoding), 0)
-          .next("use a newer libqrt, or convert the layer to dense or codebook weights");
     inner_ = make_int8_layer(context.keep);
     if (inner_ == nullptr) return out_of_memory();
     if (!bits && e.threshold_count == 0) return inner_->prepare(node, context);

@@ -1,6 +1,7 @@
 // See lowbit_rows.h.
 #include "runtime/ops/lowbit_rows.h"
 
+#include "runtime/model/exact.h"
 #include "runtime/ops/layer_geometry.h"
 #include "schema/layout.h"
 
@@ -127,6 +128,56 @@ void LowbitFloats::decode_planes(size_t n, size_t k0, size_t k1, uint8_t* codes,
     }
     to += some, k0 += some;
   }
+}
+
+Status LowbitIntegers::prepare(const Weights& w, const lb::Kit& kit, Arena& keep) {
+  w_ = &w, kit_ = &kit;
+  QRT_TRY(check_lowbit(w));
+  QRT_TRY(check_integers(w));
+  if (w.encoding != Encoding::table) return {};
+  const Span<int8_t> map = keep.array<int8_t>(256);
+  if (map.size() != 256) return layer_too_large();
+  for (uint32_t code = 0; code < 256; ++code)
+    map[code] =
+        code < 1u << w.table.bits ? static_cast<int8_t>(table_value(w.table, code)) : int8_t{0};
+  map_ = map.data();
+  return {};
+}
+
+float LowbitIntegers::scale(uint32_t n) const {
+  if (w_->encoding == Encoding::bit_planes) return read_constant(w_->bit_planes.alphas, n);
+  const Scales& s = w_->encoding == Encoding::table ? w_->table.scales : w_->affine.scales;
+  const float scale = read_constant(s.values, s.axis == ScaleAxis::layer ? 0 : n);
+  const bool halves = w_->encoding == Encoding::affine && affine_integer(w_->affine, n).factor == 2;
+  return halves ? scale / 2 : scale;
+}
+
+LowbitIntegers::Row LowbitIntegers::row(size_t n) const {
+  const auto code_row = [&](Bytes codes, uint32_t bits) {
+    const auto bytes = static_cast<size_t>(layout::kbit_row_bytes(w_->inputs, bits));
+    return lb::Packed{codes.data() + n * bytes, codes.end(), bits};
+  };
+  if (w_->encoding == Encoding::table)
+    return {code_row(w_->table.codes, w_->table.bits), map_, 0, 1, 0};
+  if (w_->encoding == Encoding::affine) {
+    const AffineWeights& a = w_->affine;
+    const AffineInteger integer = affine_integer(a, static_cast<uint32_t>(n));
+    const int32_t flip = a.is_signed ? 1 << (a.bits - 1) : 0;
+    return {code_row(a.codes, a.bits), nullptr, static_cast<uint8_t>(flip), integer.factor,
+            integer.zero + integer.factor * flip};
+  }
+  const BitPlaneWeights& b = w_->bit_planes;
+  const uint8_t* plane = b.planes.data() + n * plane_bytes(b, w_->inputs);
+  if (b.packing == PlanePacking::ternary5)
+    return {{plane, b.planes.end(), lb::kTrits}, nullptr, 0, 1, 1};
+  return {{plane, b.planes.end(), 1}, nullptr, 0, 2, 1};
+}
+
+void LowbitIntegers::decode(size_t n, size_t k0, size_t k1, uint8_t* codes, int8_t* to) const {
+  Row r = row(n);
+  r.packed.codes += r.packed.bits == lb::kTrits ? k0 / 5 : k0 / 8 * r.packed.bits;
+  kit_->unpack({r.packed, k1 - k0, codes});
+  kit_->integers({codes, k1 - k0, r.map, r.packed.bits <= 4, r.flip, r.factor == 2, r.zero, to});
 }
 
 }  // namespace qrt

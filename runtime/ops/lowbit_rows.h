@@ -42,6 +42,34 @@ class LowbitFloats {
   const PlanePlace* places_ = nullptr;  // [output][step]
 };
 
+// Rows as integers of -128..127, of weights that are such (runtime/model/exact.h).
+class LowbitIntegers {
+ public:
+  // Checks the weights. What is kept: a table's integers. QRT-E0142, QRT-E0256, QRT-E0334.
+  Status prepare(const Weights&, const kernels::lowbit::Kit&, Arena& keep);
+  // What an integer of this output stands for.
+  float scale(uint32_t output) const;
+
+  // Ranges begin at multiples of this: of codes in whole bytes, trits or bits.
+  static constexpr size_t kUnit = 40;
+  // Inputs [k0, k1) of output n, in the order of the file. `codes`: k1 - k0 bytes.
+  void decode(size_t n, size_t k0, size_t k1, uint8_t* codes, int8_t* to) const;
+
+  // The codes themselves, and the integer of a code: map[code], or factor * (code ^ flip) - zero.
+  struct Row {
+    kernels::lowbit::Packed packed;
+    const int8_t* map;
+    uint8_t flip;
+    int32_t factor, zero;
+  };
+  Row row(size_t n) const;
+
+ private:
+  const Weights* w_ = nullptr;
+  const kernels::lowbit::Kit* kit_ = nullptr;
+  const int8_t* map_ = nullptr;
+};
+
 }  // namespace qrt
 
 #endif  // QRT_RUNTIME_OPS_LOWBIT_ROWS_H_

@@ -115,5 +115,76 @@ TEST_CASE("lowbit: codes become floats, every operation rounded on its own") {
   }
 }
 
+TEST_CASE("lowbit: a row of bytes against rows of codes of 1, 2 and 4 bits") {
+  for (const uint32_t bits : {1u, 2u, 4u})
+    for (const size_t inputs : {1u, 7u, 64u, 127u, 128u, 511u, 512u, 513u, 2049u, 5000u})
+      for (const size_t outputs : {1u, 3u, 4u, 9u})
+        for (const bool extreme : {false, true}) {
+          CAPTURE(bits);
+          CAPTURE(inputs);
+          CAPTURE(outputs);
+          Int8Random random(inputs * 5 + outputs + bits);
+          const size_t row = (inputs * bits + 7) / 8, used = inputs * bits % 8;
+          GuardedBuffer<uint8_t> codes(row * outputs), x(inputs);
+          for (uint8_t& b : codes) b = static_cast<uint8_t>(extreme ? 255 : random.between(0, 255));
+          for (size_t n = 0; used != 0 && n < outputs; ++n)
+            codes[n * row + row - 1] &= static_cast<uint8_t>((1u << used) - 1);
+          for (uint8_t& b : x) b = static_cast<uint8_t>(extreme ? 0 : random.between(0, 255));
+          const uint8_t flip = static_cast<uint8_t>(outputs % 2 != 0 ? 1u << (bits - 1) : 0);
+          std::vector<int32_t> want(outputs);
+          for (size_t n = 0; n < outputs; ++n)
+            for (size_t k = 0; k < inputs; ++k) {
+              const uint32_t code = codes[n * row + k * bits / 8] >> k * bits % 8;
+              want[n] += static_cast<int32_t>((code & ((1u << bits) - 1)) ^ flip) * (x[k] - 128);
+            }
+          each_kit([&](const Kit& kit) {
+            GuardedBuffer<int8_t> spread(spread_bytes(kit, bits, inputs));
+            kit.spread({x.data(), inputs, bits, spread.data()});
+            GuardedBuffer<int32_t> sums(outputs);
+            kit.dot({{codes.data(), codes.end(), bits},
+                     row,
+                     inputs,
+                     outputs,
+                     flip,
+                     spread.data(),
+                     sums.data()});
+            CHECK(std::vector<int32_t>(sums.begin(), sums.end()) == want);
+          });
+        }
+}
+
+TEST_CASE("lowbit: what becomes of sums, as the int8 family has it") {
+  for (const size_t outputs : {1u, 5u, 64u, 130u}) {
+    Int8Random random(outputs);
+    GuardedBuffer<int32_t> sums(outputs);
+    GuardedBuffer<float> scale(outputs), bias(outputs);
+    GuardedBuffer<uint8_t> residual(outputs);
+    for (size_t n = 0; n < outputs; ++n) {
+      sums[n] = random.between(-100000, 100000);
+      scale[n] = random.real(0.003f), bias[n] = random.real(50);
+      residual[n] = static_cast<uint8_t>(random.between(0, 255));
+    }
+    for (const bool constants : {false, true})
+      for (const bool bytes : {false, true}) {
+        int8::Finish f{};
+        if (constants) f.scale = scale.data(), f.bias = bias.data(), f.residual = residual.data();
+        f.residual_scale = 0.37f, f.residual_zero = 17, f.zero = 100;
+        f.min = -100, f.max = 140;
+        GuardedBuffer<uint8_t> want8(outputs);
+        GuardedBuffer<float> want32(outputs);
+        lowbit_reference.finish({sums.data(), outputs, f, bytes ? want8.data() : nullptr,
+                                 bytes ? nullptr : want32.data()});
+        each_kit([&](const Kit& kit) {
+          GuardedBuffer<uint8_t> y8(outputs);
+          GuardedBuffer<float> y32(outputs);
+          kit.finish(
+              {sums.data(), outputs, f, bytes ? y8.data() : nullptr, bytes ? nullptr : y32.data()});
+          for (size_t n = 0; bytes && n < outputs; ++n) CHECK(y8[n] == want8[n]);
+          for (size_t n = 0; !bytes && n < outputs; ++n) CHECK(y32[n] == want32[n]);
+        });
+      }
+  }
+}
+
 }  // namespace
 }  // namespace qrt::kernels::lowbit

@@ -116,6 +116,14 @@ TEST_CASE("weights") {
       {"exact f32", [](FullModel& f) { f.weights(f.w_dense).numerics = fb::Numerics::exact; }, 142},
       {"exact table", [](FullModel& f) { f.weights(f.w_table).numerics = fb::Numerics::exact; },
        142},
+      {"exact affine beyond a byte",
+       [](FullModel& f) {
+         f.weights(f.w_affine).numerics = fb::Numerics::exact;
+         f.weights(f.w_affine).affine->zero_halves.assign(1, 300);
+       },
+       142},
+      {"exact planes in groups",
+       [](FullModel& f) { f.weights(f.w_planes).numerics = fb::Numerics::exact; }, 159},
       {"rounded dense", [](FullModel& f) { f.weights(f.w_i8).numerics = fb::Numerics::rounded; },
        152},
       {"table bits", [](FullModel& f) { f.weights(f.w_i8).table_bits = 8; }, 152},

@@ -79,6 +79,12 @@ void make_weights(uint32_t outputs, uint32_t inputs, IntegerLayer* l) {
   const IntegerWeights& k = l->kind;
   std::mt19937 bits(outputs * 7 + inputs + k.dim + k.count);
   Weights& w = l->weights;
+  if (k.lowbit != nullptr) {
+    make_lowbit(*k.lowbit, outputs, inputs, &l->low);
+    w = l->low.weights;
+    w.numerics = Numerics::exact, w.order = k.order;
+    return;
+  }
   w.outputs = outputs, w.inputs = inputs, w.order = k.order;
   w.numerics = k.table_bits != 0 ? Numerics::rounded : Numerics::exact;
   w.table_bits = k.table_bits, w.table_shift = k.table_shift;
@@ -117,6 +123,7 @@ int IntegerLayer::entry(uint32_t n, uint32_t book, uint32_t k) const {
 }
 
 int IntegerLayer::weight(uint32_t n, uint32_t k) const {
+  if (kind.lowbit != nullptr) return low.integers[size_t{n} * weights.inputs + k];
   if (kind.dim == 0) return static_cast<int8_t>(data[size_t{n} * weights.inputs + k]);
   int sum = 0;
   for (uint32_t book = 0; book < kind.books; ++book)
@@ -147,8 +154,9 @@ void IntegerLayer::store(size_t at, uint32_t n, int64_t sum) {
   const float inverse = finish.to_f32 ? 1.0f : 1 / finish.y.scale;
   volatile float a = finish.x.scale;
   a = std::ldexp(a, static_cast<int>(kind.table_bits != 0 ? kind.table_shift : 0));
-  a = a * (kind.dim == 0 ? scales[scales.size() > 1 ? n : 0]
-                         : read_constant(c.levels, levels.size() > 1 ? level_of[n] : 0));
+  a = a * (kind.lowbit != nullptr ? low.scales_of[n]
+           : kind.dim == 0        ? scales[scales.size() > 1 ? n : 0]
+                                  : read_constant(c.levels, levels.size() > 1 ? level_of[n] : 0));
   if (finish.scale) a = a * scale[n];
   if (!finish.to_f32) a = a * inverse;
   volatile float t = static_cast<float>(sum);

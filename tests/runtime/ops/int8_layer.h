@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include "schema/layout.h"
+#include "tests/runtime/ops/lowbit_weights.h"
 #include "tests/runtime/ops/naive.h"
 
 namespace qrt::test {
@@ -16,6 +17,7 @@ struct IntegerWeights {
   InputOrder order = InputOrder::kh_kw_cin;
   ScaleAxis axis = ScaleAxis::output;        // of dense weights
   uint32_t table_bits = 0, table_shift = 0;  // rounded numerics
+  const LowbitSpec* lowbit = nullptr;        // codes of few bits instead
 };
 
 struct IntegerFinish {
@@ -30,6 +32,7 @@ struct IntegerLayer {
   Weights weights;
   std::vector<uint8_t> data, codes, level_of;
   std::vector<float> entry_scales, levels, scales, scale, bias;
+  LowbitWeights low;
   std::vector<int8_t> entries;  // rounded: [level][scope][book][count][dim]
   Conv2dAttr conv{};
   LinearAttr linear{};

@@ -1,0 +1,29 @@
+// The lowbit kit for NEON with the dot product (aarch64).
+//
+// Four outputs by at most four places: 16 q of sums.
+#include <arm_neon.h>
+
+#include "kernels/lowbit/generic_dot.h"
+
+namespace qrt::kernels::lowbit {
+namespace {
+
+#include "kernels/lowbit/neon.inc"
+
+struct NeonDot : NeonBase {
+  using Short = int32x4_t;
+  static constexpr int kOutputs = 4;
+  static constexpr size_t kWiden = 64;
+  static Short zero() { return vdupq_n_s32(0); }
+  static Short mac(Short s, Vec codes, const int8_t* x) {
+    return vdotq_s32(s, vreinterpretq_s8_u8(codes), vld1q_s8(x));
+  }
+  static Long widen(Long to, Short s) { return vaddq_s32(to, s); }
+};
+
+}  // namespace
+
+const Kit lowbit_neondot = {unpack<NeonDot>, integers<NeonDot>, floats<NeonDot>, NeonDot::kBytes,
+                            spread<NeonDot>, dot<NeonDot>,      finish};
+
+}  // namespace qrt::kernels::lowbit

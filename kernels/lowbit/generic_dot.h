@@ -1,0 +1,168 @@
+// One row of activations against rows of codes of 1, 2 or 4 bits as they lie in the file.
+//
+// A byte holds 8 / bits codes. Masked, not shifted, the code at place s is a factor of
+// 2^(s * bits) times itself, and with activations sorted by place (lowbit.h) every place has sums
+// of its own, which are divided when they are complete: a code costs one AND and one multiply-add
+// for a whole vector of bytes. The upper half of a byte is shifted down first (kHalves 2) where the
+// multiply-add takes only small factors.
+//
+//   kBytes                     of a vector
+//   kPlaces(bits), kHalves     places that have sums of their own; 1 or 2
+//   kWiden                     vectors until sums are widened
+//   Vec load(p) set1(byte) xor_(a, b) and_(a, b) upper(v)   upper: bytes' high halves, other bits
+//   any Short zero() mac(s, codes, x)   Long zero_long() widen(long, s) total(long, shift)
+//
+// Short sums of maddubs-like products: factors are below 16, so a product pair is within
+// 2 * 15 * 128 = 3840 and kWiden * kHalves of them within 16 bits for 4 * 2.
+#ifndef QRT_KERNELS_LOWBIT_GENERIC_DOT_H_
+#define QRT_KERNELS_LOWBIT_GENERIC_DOT_H_
+
+#include "kernels/lowbit/generic.h"
+
+namespace qrt::kernels::lowbit {
+namespace {
+
+template <class V>
+void spread(const SpreadArgs& a) {
+  const size_t places = 8 / a.bits, block = V::kBytes * places;
+  int8_t* to = a.to;
+  size_t k0 = 0;
+  for (; k0 + block <= a.inputs; k0 += block)
+    for (size_t s = 0; s < places; ++s, to += V::kBytes)
+      for (size_t i = 0; i < V::kBytes; ++i)
+        to[i] = static_cast<int8_t>(a.x[k0 + i * places + s] ^ 0x80);
+  if (k0 == a.inputs) return;
+  for (size_t s = 0; s < places; ++s, to += V::kBytes)
+    for (size_t i = 0; i < V::kBytes; ++i) {
+      const size_t k = k0 + i * places + s;
+      to[i] = static_cast<int8_t>(k < a.inputs ? a.x[k] ^ 0x80 : 0);
+    }
+}
+
+template <class V, uint32_t kBits>
+struct DotLoop {
+  static constexpr int kPlaces = 8 / static_cast<int>(kBits) / V::kHalves;
+  static constexpr size_t kBlock = V::kBytes * (8 / kBits);  // bytes of x for a vector of codes
+
+#define QRT_EACH_OUTPUT _Pragma("GCC unroll 4") for (int o = 0; o < V::kOutputs; ++o)
+#define QRT_EACH_PLACE _Pragma("GCC unroll 4") for (int s = 0; s < kPlaces; ++s)
+
+  // `blocks` <= kWiden vectors of every row; sums go to `to`.
+  static inline void some(const uint8_t* const (&p)[V::kOutputs], size_t blocks, const int8_t* x,
+                          typename V::Vec flip, size_t ahead,
+                          typename V::Long (&to)[V::kOutputs][kPlaces]) {
+    typename V::Short sum[V::kOutputs][kPlaces];
+    QRT_EACH_OUTPUT QRT_EACH_PLACE sum[o][s] = V::zero();
+    for (size_t b = 0; b < blocks; ++b, x += kBlock) {
+      QRT_EACH_OUTPUT {
+        __builtin_prefetch(p[o] + b * V::kBytes + ahead);
+        typename V::Vec w = V::xor_(V::load(p[o] + b * V::kBytes), flip);
+        QRT_EACH_PLACE sum[o][s] = V::mac(sum[o][s], V::and_(w, mask(s)), x + s * V::kBytes);
+        if constexpr (V::kHalves == 2) {
+          w = V::upper(w);
+          QRT_EACH_PLACE sum[o][s] =
+              V::mac(sum[o][s], V::and_(w, mask(s)), x + (kPlaces + s) * V::kBytes);
+        }
+      }
+    }
+    QRT_EACH_OUTPUT QRT_EACH_PLACE to[o][s] = V::widen(to[o][s], sum[o][s]);
+  }
+
+  static typename V::Vec mask(int s) {
+    return V::set1(static_cast<uint8_t>(((1u << kBits) - 1u) << (s * static_cast<int>(kBits))));
+  }
+
+  // The outputs at `rows`, whose codes may end the buffer: vectors that are all there, then a copy.
+  static void outputs(const DotArgs& a, const uint8_t* const (&rows)[V::kOutputs], size_t last,
+                      uint32_t* sums) {
+    // The same bit of the code at every place.
+    const typename V::Vec flip =
+        V::set1(static_cast<uint8_t>(a.flip * (255u / ((1u << kBits) - 1u))));
+    typename V::Long total[V::kOutputs][kPlaces];
+    QRT_EACH_OUTPUT QRT_EACH_PLACE total[o][s] = V::zero_long();
+    const size_t blocks = (a.inputs + kBlock - 1) / kBlock;
+    const size_t there = static_cast<size_t>(a.packed.end - rows[last]) / V::kBytes;
+    const size_t whole = there < blocks ? there : blocks;
+    // The next outputs' codes, which short rows reach before the hardware foresees them.
+    const size_t ahead = V::kOutputs * a.row_bytes;
+    for (size_t b = 0; b < whole; b += V::kWiden) {
+      const uint8_t* p[V::kOutputs];
+      QRT_EACH_OUTPUT p[o] = rows[o] + b * V::kBytes;
+      some(p, whole - b < V::kWiden ? whole - b : V::kWiden, a.x + b * kBlock, flip, ahead, total);
+    }
+    for (size_t b = whole; b < blocks; ++b) {
+      uint8_t copies[V::kOutputs][V::kBytes] = {};
+      const uint8_t* p[V::kOutputs];
+      QRT_EACH_OUTPUT {
+        const uint8_t* from = rows[o] + b * V::kBytes;
+        const size_t left = static_cast<size_t>(a.packed.end - from);
+        std::memcpy(copies[o], from, left < V::kBytes ? left : V::kBytes);
+        p[o] = copies[o];
+      }
+      some(p, 1, a.x + b * kBlock, flip, 0, total);
+    }
+    QRT_EACH_OUTPUT {
+      sums[o] = 0;
+      QRT_EACH_PLACE sums[o] +=
+          static_cast<uint32_t>(V::total(total[o][s], s * static_cast<int>(kBits)));
+    }
+  }
+#undef QRT_EACH_OUTPUT
+#undef QRT_EACH_PLACE
+
+  __attribute__((noinline)) static void run(const DotArgs& a) {
+    constexpr size_t O = V::kOutputs;
+    for (size_t n = 0; n < a.outputs; n += O) {
+      const size_t live = a.outputs - n < O ? a.outputs - n : O;
+      const uint8_t* rows[O];
+      for (size_t o = 0; o < O; ++o)
+        rows[o] = a.packed.codes + (n + (o < live ? o : 0)) * a.row_bytes;
+      uint32_t sums[O];
+      outputs(a, rows, live - 1, sums);
+      for (size_t o = 0; o < live; ++o) a.sums[n + o] = static_cast<int32_t>(sums[o]);
+    }
+  }
+};
+
+template <class V>
+void dot(const DotArgs& a) {
+  if (a.packed.bits == 1)
+    DotLoop<V, 1>::run(a);
+  else if (a.packed.bits == 2)
+    DotLoop<V, 2>::run(a);
+  else
+    DotLoop<V, 4>::run(a);
+}
+
+// Plain loops over floats of one row, `some` at a time; absent constants are skipped outside.
+inline void finish(const FinishArgs& a) {
+  constexpr size_t kSome = 64;
+  constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it leaves no bits behind the point
+  const int8::Finish& f = a.finish;
+  float t[kSome];
+  for (size_t n0 = 0; n0 < a.outputs; n0 += kSome) {
+    const size_t some = a.outputs - n0 < kSome ? a.outputs - n0 : kSome;
+    const int32_t* sums = a.sums + n0;
+    for (size_t i = 0; i < some; ++i) t[i] = static_cast<float>(sums[i]);
+    if (f.scale)
+      for (size_t i = 0; i < some; ++i) t[i] *= f.scale[n0 + i];
+    if (f.bias)
+      for (size_t i = 0; i < some; ++i) t[i] += f.bias[n0 + i];
+    if (f.residual)
+      for (size_t i = 0; i < some; ++i)
+        t[i] += static_cast<float>(f.residual[n0 + i] - f.residual_zero) * f.residual_scale;
+    for (size_t i = 0; i < some; ++i) {
+      t[i] = t[i] > f.min ? t[i] : f.min;
+      t[i] = t[i] < f.max ? t[i] : f.max;
+    }
+    if (a.y32) std::memcpy(a.y32 + n0, t, some * sizeof(float));
+    if (a.y8)
+      for (size_t i = 0; i < some; ++i)
+        a.y8[n0 + i] = static_cast<uint8_t>(static_cast<int32_t>(t[i] + kMagic - kMagic) + f.zero);
+  }
+}
+
+}  // namespace
+}  // namespace qrt::kernels::lowbit
+
+#endif  // QRT_KERNELS_LOWBIT_GENERIC_DOT_H_

@@ -1,0 +1,153 @@
+// conv2d and linear of integers whose weights are codes of few bits, bit for bit against their
+// definition: every exact encoding, strategy, mode and instruction set, any number of threads.
+#include "kernels/int8/int8.h"
+#include "tests/runtime/ops/int8_layer.h"
+
+namespace qrt::test {
+namespace {
+
+constexpr Window kSame{3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
+constexpr Window kPoint{1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
+constexpr IntegerFinish kAll{true, true, true, false, {Activation::clamp, -20, 45}};
+constexpr IntegerFinish kFloats{true, true, true, true, {Activation::clamp, -20, 45}};
+
+void check(const IntegerLayer& l, std::initializer_list<const char*> strategies,
+           std::initializer_list<uint32_t> counts) {
+  for (const auto& row : kernels::int8::kKits) {
+    if (!kernels::includes(kernels::detect_isa(), row.isa)) continue;
+    for (const char* strategy : strategies)
+      for (const uint32_t threads : counts) {
+        CAPTURE(row.name);
+        CAPTURE(strategy);
+        CAPTURE(threads);
+        OpRun run;
+        run.isa = row.isa, run.strategy = strategy, run.threads = threads, run.repeats = 2;
+        run.mode = threads == 2 ? Mode::dense : Mode::compressed;
+        HostTensor out = l.out;
+        const Status s = run(l.node, l.in, &out);
+        REQUIRE_MESSAGE(s.ok(), s.what());
+        CHECK(run.kernel.find(strategy) != std::string::npos);
+        CHECK(out.bytes == l.out.bytes);
+        CHECK(run.guards_held);
+        CHECK(run.repeatable);
+        CHECK(run.leaked == 0);
+      }
+  }
+}
+
+IntegerWeights weights_of(const LowbitSpec& spec, InputOrder order = InputOrder::kh_kw_cin) {
+  IntegerWeights w;
+  w.lowbit = &spec, w.order = order;
+  return w;
+}
+
+bool has_masked_dot(const LowbitSpec& s) {
+  return s.encoding != Encoding::table && !s.trits && (s.bits == 1 || s.bits == 2 || s.bits == 4);
+}
+
+TEST_CASE("lowbit integers: linear, every exact encoding, odd sizes") {
+  for (const LowbitSpec& spec : exact_lowbit_specs()) {
+    CAPTURE(spec.str());
+    for (const auto& [rows, inputs, outputs] :
+         {std::array{1, 83, 37}, {1, 1, 1}, {3, 641, 70}, {17, 40, 33}, {2, 700, 130}}) {
+      CAPTURE(inputs);
+      IntegerLayer l;
+      make_linear(rows, inputs, outputs, weights_of(spec), inputs == 83 ? kFloats : kAll, &l);
+      check(l, {"unpack8", "unpack_dot"}, {1u});
+      if (has_masked_dot(spec)) check(l, {"masked_dot"}, {1u});
+    }
+  }
+}
+
+TEST_CASE("lowbit integers: any number of threads, kept panels") {
+  const std::vector<LowbitSpec> specs = exact_lowbit_specs();
+  for (const size_t i : {size_t{3}, specs.size() - 2}) {
+    IntegerLayer l;
+    make_linear(5, 700, 200, weights_of(specs[i]), kAll, &l);
+    REQUIRE(has_masked_dot(specs[i]));
+    check(l, {"unpack8", "unpack_dot", "masked_dot"}, {1u, 2u, 3u, 8u});
+  }
+}
+
+TEST_CASE("lowbit integers: windows, strides, dilation, padding, groups, both orders") {
+  const std::vector<LowbitSpec> specs = exact_lowbit_specs();
+  for (const InputOrder order : {InputOrder::kh_kw_cin, InputOrder::cin_kh_kw})
+    for (const LowbitSpec& spec : {specs[3], specs[9], specs.back()}) {
+      CAPTURE(spec.str());
+      for (const IntegerConv& c :
+           {IntegerConv{1, 7, 7, 16, 70, kSame, 1, {}, kAll},
+            {2, 5, 6, 8, 24, {3, 3, 2, 2, 1, 1, 1, 1, 1, 1}, 1, {}, {false, true}},
+            {1, 9, 8, 4, 8, {3, 2, 2, 1, 2, 3, 2, 0, 1, 3}, 1, {}, kAll},
+            {1, 6, 6, 12, 36, kPoint, 1, {}, kFloats},
+            {1, 5, 5, 12, 36, kSame, 3, {}, kAll},
+            {1, 3, 3, 5, 9, {3, 3, 1, 1, 1, 1, 5, 4, 5, 4}, 1, {}, kAll}}) {
+        IntegerConv conv = c;
+        conv.weights = weights_of(spec, order);
+        CAPTURE(conv.channels);
+        CAPTURE(conv.height);
+        CAPTURE(static_cast<int>(order));
+        IntegerLayer l;
+        make_conv(conv, &l);
+        check(l, {"unpack8"}, {1u, 2u});
+        const bool interleaved = order == InputOrder::cin_kh_kw && l.weights.inputs > 12;
+        if (!interleaved) check(l, {"unpack_dot"}, {1u, 3u});
+        if (!interleaved && has_masked_dot(spec)) check(l, {"masked_dot"}, {1u, 3u});
+      }
+    }
+}
+
+TEST_CASE("lowbit integers: depthwise") {
+  for (const LowbitSpec& spec : exact_lowbit_specs()) {
+    CAPTURE(spec.str());
+    for (const uint32_t k : {3u, 11u}) {
+      IntegerLayer l;
+      make_conv({1,
+                 6,
+                 5,
+                 35,
+                 35,
+                 {k, k, 1, 1, 1, 1, k / 2, k / 2, k / 2, k / 2},
+                 35,
+                 weights_of(spec),
+                 kAll},
+                &l);
+      check(l, {"depthwise8"}, {1u, 2u});
+    }
+  }
+}
+
+TEST_CASE("lowbit integers: weights that are none are refused, by stable ids") {
+  const auto id_of = [](LowbitSpec spec, auto&& edit) {
+    spec.zeros = Zeros::layer;
+    IntegerLayer l;
+    make_linear(2, 24, 10, weights_of(spec), kAll, &l);
+    edit(l);
+    OpRun run;
+    HostTensor out = l.out;
+    const int id = run(l.node, l.in, &out).id();
+    CHECK(run.leaked == 0);
+    return id;
+  };
+  LowbitSpec affine, grouped, table, values, planes, groups;
+  CHECK(id_of(affine, [](IntegerLayer&) {}) == 0);
+  CHECK(id_of(affine, [](IntegerLayer& l) { l.low.zeros[0] = 240; }) == 0);
+  CHECK(id_of(affine, [](IntegerLayer& l) { l.low.zeros[0] = 300; }) == 142);
+  CHECK(id_of(affine, [](IntegerLayer& l) { l.in[0].quantization = {}; }) == 337);
+  grouped.axis = ScaleAxis::group, grouped.group = 8;
+  CHECK(id_of(grouped, [](IntegerLayer&) {}) == 142);
+  table.encoding = Encoding::table, table.integers = true;
+  CHECK(id_of(table, [](IntegerLayer&) {}) == 0);
+  CHECK(id_of(table, [](IntegerLayer& l) { l.low.integer_bytes[3] = 1; }) == 142);
+  values.encoding = Encoding::table;
+  CHECK(id_of(values, [](IntegerLayer&) {}) == 142);
+  table.offsets = 1;
+  CHECK(id_of(table, [](IntegerLayer&) {}) == 142);
+  planes.encoding = Encoding::bit_planes, planes.bits = 1, planes.one_plane = true;
+  CHECK(id_of(planes, [](IntegerLayer&) {}) == 0);
+  CHECK(id_of(planes, [](IntegerLayer& l) { l.low.counts[0] = 0; }) == 256);
+  groups = planes, groups.group = 12;
+  CHECK(id_of(groups, [](IntegerLayer&) {}) == 159);
+}
+
+}  // namespace
+}  // namespace qrt::test
