@@ -1,0 +1,353 @@
+// Scales start where the error by the diagonal of H is least, out of 64 clip levels
+// 7 % apart, then a few steps of Lloyd; values are rounded in sequence and descend
+// (quadratic.h) in turns with the scale's least squares. The best of all turns counts,
+// measured with the scale as it will be stored.
+#include "converter/quant/grid.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "converter/base/half.h"
+#include "converter/base/parallel.h"
+
+namespace qrt::quant {
+namespace {
+
+constexpr int kClips = 64;
+constexpr double kClipStep = 0.93;  // 0.93^63 is 1 %: far below any useful clip level
+constexpr int kLloydSteps = 4;
+
+size_t at(int64_t i) {
+  return static_cast<size_t>(i);
+}
+
+// The whole number of the grid whose value is nearest to `value`, in steps.
+double nearest_code(const Grid& grid, double value) {
+  return std::clamp(std::nearbyint(value + grid.zero_halves / 2.0), double(grid.low),
+                    double(grid.high));
+}
+
+double nearest_value(const Grid& grid, double scale, double wanted) {
+  if (!(scale > 0)) return 0;
+  return scale * (nearest_code(grid, wanted / scale) - grid.zero_halves / 2.0);
+}
+
+// Scales as files hold them: f16 loses bits below its normal numbers, there f32 stays.
+double stored_scale(double scale) {
+  const float half = round_to_half(static_cast<float>(scale));
+  return std::isnormal(half) && half >= 0x1p-14f && std::isfinite(half)
+             ? double{half}
+             : double{static_cast<float>(scale)};
+}
+
+// A part of a row, or many rows one after the other, that share a scale.
+struct Part {
+  std::span<const double> t;
+  std::vector<double> weights;  // of the inputs
+};
+
+double error_at(const Part& p, const Grid& grid, double scale) {
+  double sum = 0;
+  for (size_t i = 0; i < p.t.size(); ++i) {
+    const double d = p.t[i] - nearest_value(grid, scale, p.t[i]);
+    sum += p.weights[i] * d * d;
+  }
+  return sum;
+}
+
+double lloyd(const Part& p, const Grid& grid, double scale) {
+  for (int step = 0; step < kLloydSteps && scale > 0; ++step) {
+    double cross = 0, power = 0;
+    for (size_t i = 0; i < p.t.size(); ++i) {
+      const double z = nearest_value(grid, scale, p.t[i]) / scale;
+      cross += p.weights[i] * z * p.t[i];
+      power += p.weights[i] * z * z;
+    }
+    if (!(power > 0) || !(cross > 0)) break;
+    scale = cross / power;
+  }
+  return scale;
+}
+
+struct Start {
+  double scale = 0, error = 0;
+  Grid grid;
+};
+
+Start search_scale(const Part& p, const Grid& grid) {
+  double most = 0;
+  for (const double v : p.t) most = std::max(most, std::abs(v));
+  Start best{0, 0, grid};
+  for (size_t i = 0; i < p.t.size(); ++i) best.error += p.weights[i] * p.t[i] * p.t[i];
+  double clip = most / std::max(std::abs(grid.least()), std::abs(grid.most()));
+  for (int i = 0; i < kClips && clip > 0; ++i, clip *= kClipStep)
+    if (const double e = error_at(p, grid, clip); e < best.error) best.scale = clip, best.error = e;
+  const double refined = lloyd(p, grid, best.scale);
+  if (const double e = error_at(p, grid, refined); e < best.error)
+    best.scale = refined, best.error = e;
+  return best;
+}
+
+// Both ends of the values move towards their middle, at the same rate.
+Start search_affine(const Part& p, const Grid& grid) {
+  Start best = search_scale(p, grid);
+  const auto [least, most] = std::minmax_element(p.t.begin(), p.t.end());
+  if (least == p.t.end() || !(*most > *least)) return best;
+  const double middle = (*most + *least) / 2, steps = grid.high - grid.low;
+  double half = (*most - *least) / 2;
+  for (int i = 0; i < kClips; ++i, half *= kClipStep) {
+    const double scale = 2 * half / steps;
+    const double zero = 2 * grid.low - 2 * (middle - half) / scale;  // in halves
+    if (std::abs(zero) > 1000) continue;  // all weights far on one side of zero
+    Grid moved = grid;
+    moved.zero_halves = static_cast<int32_t>(std::nearbyint(zero));
+    if (const double e = error_at(p, moved, scale); e < best.error) best = {scale, e, moved};
+  }
+  return best;
+}
+
+// All that one row needs.
+class Row {
+ public:
+  Row(std::span<const float> target, const Quadratic& metric, int64_t group)
+      : metric_(metric), group_(group), t_(target.begin(), target.end()) {}
+
+  std::span<const double> target() const { return t_; }
+  Part part(int64_t g) const {
+    const int64_t first = g * group_, last = std::min<int64_t>(first + group_, metric_.inputs());
+    Part p{std::span(t_).subspan(at(first), at(last - first)), {}};
+    for (int64_t i = first; i < last; ++i) p.weights.push_back(metric_.weight(i));
+    return p;
+  }
+  int64_t parts() const { return (metric_.inputs() + group_ - 1) / group_; }
+
+  // Values for these scales, from scratch or from those there are.
+  void choose(const Grid& grid, std::span<const double> scales, int32_t sweeps) {
+    const Nearest nearest = [&](int64_t i, double wanted) {
+      return nearest_value(grid, scales[at(i / group_)], wanted);
+    };
+    if (q_.empty()) q_ = metric_.rounded(t_, nearest);
+    for (int64_t i = 0; i < metric_.inputs(); ++i) q_[at(i)] = nearest(i, q_[at(i)]);
+    if (metric_.is_separable()) q_ = metric_.rounded(t_, nearest);
+    metric_.descend(t_, nearest, sweeps, q_);
+  }
+
+  // Scales by least squares for the values there are.
+  void rescale(const Grid& grid, std::span<double> scales) {
+    std::vector<Term> terms;
+    for (int64_t g = 0; g < parts(); ++g) {
+      Term& term = terms.emplace_back();
+      term.first = g * group_, term.scale = scales[at(g)];
+      const int64_t last = std::min<int64_t>(term.first + group_, metric_.inputs());
+      for (int64_t i = term.first; i < last; ++i)
+        term.values.push_back(term.scale > 0 ? q_[at(i)] / term.scale : 0.0);
+    }
+    metric_.rescale(t_, terms, parts() > 1 ? 3 : 1, q_);
+    for (int64_t g = 0; g < parts(); ++g)
+      if (terms[at(g)].scale > 0) scales[at(g)] = stored_scale(terms[at(g)].scale);
+    store(grid, scales);
+  }
+
+  // The moments that a scale shared by rows is fitted to: of the target with the values, and of the
+  // values with themselves, both over the scale.
+  std::pair<double, double> moments(double scale) const {
+    std::vector<double> z(q_);
+    for (double& v : z) v /= scale;
+    const std::vector<double> hz = metric_.times(z);
+    return {std::inner_product(hz.begin(), hz.end(), t_.begin(), 0.0),
+            std::inner_product(hz.begin(), hz.end(), z.begin(), 0.0)};
+  }
+
+  double error() const { return metric_.error(q_, t_); }
+  // Codes for scales that the values are multiples of, but for rounding.
+  void store(const Grid& grid, std::span<const double> scales) {
+    codes.clear();
+    for (int64_t i = 0; i < metric_.inputs(); ++i) {
+      const double scale = scales[at(i / group_)];
+      const double code = scale > 0 ? nearest_code(grid, q_[at(i)] / scale) : nearest_code(grid, 0);
+      codes.push_back(static_cast<int16_t>(code));
+      q_[at(i)] = scale > 0 ? scale * (code - grid.zero_halves / 2.0) : 0.0;
+    }
+  }
+
+  std::vector<int16_t> codes;
+
+ private:
+  const Quadratic& metric_;
+  int64_t group_;
+  std::vector<double> t_, q_;
+};
+
+struct RowResult {
+  std::vector<int16_t> codes;
+  std::vector<double> scales;
+  double error = 0;
+};
+
+// Values and scales in turns; the best of them.
+RowResult fit_row(Row& row, const Grid& grid, std::vector<double> scales, const GridFit& fit) {
+  RowResult best;
+  for (double& s : scales) s = stored_scale(s);
+  for (int32_t round = 0; round <= fit.rounds; ++round) {
+    row.choose(grid, scales, fit.sweeps);
+    row.store(grid, scales);
+    if (const double e = row.error(); round == 0 || e < best.error) best = {row.codes, scales, e};
+    if (round < fit.rounds) row.rescale(grid, scales);
+  }
+  return best;
+}
+
+void fit_rows(std::vector<Row>& rows, const Grid& grid, const GridFit& fit, FittedGrid& out) {
+  const size_t parts = at(rows[0].parts()), inputs = rows[0].target().size();
+  out.codes.resize(rows.size() * inputs);
+  out.scales.values.resize(rows.size() * parts);
+  out.zero_halves.resize(rows.size());
+  split(rows.size(), fit.threads, [&](size_t begin, size_t end) {
+    for (size_t o = begin; o < end; ++o) {
+      Grid mine = grid;
+      std::vector<double> scales;
+      for (size_t g = 0; g < parts; ++g) {
+        const Part part = rows[o].part(static_cast<int64_t>(g));
+        const Start start =
+            fit.free_zero && parts == 1 ? search_affine(part, grid) : search_scale(part, grid);
+        scales.push_back(start.scale);
+        if (parts == 1) mine = start.grid;
+      }
+      const RowResult r = fit_row(rows[o], mine, std::move(scales), fit);
+      std::copy(r.codes.begin(), r.codes.end(), out.codes.begin() + std::ptrdiff_t(o * inputs));
+      for (size_t g = 0; g < parts; ++g)
+        out.scales.values[o * parts + g] = static_cast<float>(r.scales[g]);
+      out.zero_halves[o] = static_cast<int16_t>(mine.zero_halves);
+    }
+  });
+}
+
+// One scale for all rows: rows choose values, the scale follows from the moments of all.
+void fit_layer(std::vector<Row>& rows, std::span<const double> gains, const Grid& grid,
+               const GridFit& fit, FittedGrid& out) {
+  std::vector<double> all;
+  Part whole;
+  for (size_t o = 0; o < rows.size(); ++o) {
+    const Part p = rows[o].part(0);
+    all.insert(all.end(), p.t.begin(), p.t.end());
+    for (const double w : p.weights) whole.weights.push_back(w * gains[o] * gains[o]);
+  }
+  whole.t = all;
+  const Start start = fit.free_zero ? search_affine(whole, grid) : search_scale(whole, grid);
+  double scale = stored_scale(start.scale), least = 0;
+  for (int32_t round = 0; round <= fit.rounds; ++round) {
+    const std::vector<double> scales(1, scale);
+    split(rows.size(), fit.threads, [&](size_t begin, size_t end) {
+      for (size_t o = begin; o < end; ++o) {
+        rows[o].choose(start.grid, scales, fit.sweeps);
+        rows[o].store(start.grid, scales);
+      }
+    });
+    double error = 0, cross = 0, power = 0;
+    for (size_t o = 0; o < rows.size(); ++o) {
+      const double importance = gains[o] * gains[o];
+      error += importance * rows[o].error();
+      if (!(scale > 0)) continue;
+      const auto [c, p] = rows[o].moments(scale);
+      cross += importance * c, power += importance * p;
+    }
+    if (round == 0 || error < least) {
+      least = error;
+      out.codes.clear();
+      for (const Row& row : rows)
+        out.codes.insert(out.codes.end(), row.codes.begin(), row.codes.end());
+      out.scales.values.assign(1, static_cast<float>(scale));
+      out.zero_halves.assign(1, static_cast<int16_t>(start.grid.zero_halves));
+    }
+    if (!(power > 0) || !(cross > 0)) break;
+    scale = stored_scale(cross / power);
+  }
+}
+
+}  // namespace
+
+Grid grid_of(GridKind kind, int32_t bits) {
+  const int32_t values = 1 << bits;
+  if (kind == GridKind::original || kind == GridKind::centered) return {0, values - 1, values - 1};
+  return {-values / 2, values / 2 - 1, 0};
+}
+
+double unit_step(GridKind kind, int32_t bits) {
+  const double values = 1 << bits;
+  return kind == GridKind::original ? 2 / (values - 1) : 2 / values;
+}
+
+SatWeights sat_weights(std::span<const float> weights, GridKind kind, int32_t bits) {
+  double most = 0;
+  for (const float w : weights) most = std::max(most, std::abs(std::tanh(double{w})));
+  const double values = 1 << bits;
+  const Grid grid = grid_of(kind, bits);
+  SatWeights out;
+  out.scale = unit_step(kind, bits);
+  for (const float w : weights) {
+    const double u = most > 0 ? (std::tanh(double{w}) / most + 1) / 2 : 0.5;
+    const double i = kind == GridKind::original ? std::nearbyint((values - 1) * u)
+                                                : std::min(std::floor(values * u), values - 1);
+    out.codes.push_back(static_cast<int16_t>(i + grid.low));
+  }
+  return out;
+}
+
+double sat_factor(const SatWeights& w, const Grid& grid, int64_t n_out) {
+  const auto n = static_cast<double>(w.codes.size());
+  double sum = 0, square = 0;
+  for (const int16_t code : w.codes) {
+    const double q = w.scale * (code - grid.zero_halves / 2.0);
+    sum += q, square += q * q;
+  }
+  const double variance = n > 1 ? (square - sum * sum / n) / (n - 1) : 0;
+  return variance > 0 ? 1 / std::sqrt(static_cast<double>(n_out) * variance) : 1;
+}
+
+double binary_alpha(std::span<const float> row) {
+  double sum = 0;
+  for (const float w : row) sum += std::abs(double{w});
+  return row.empty() ? 0 : sum / static_cast<double>(row.size());
+}
+
+double ternary_threshold(std::span<const float> row) {
+  return 0.7 * binary_alpha(row);
+}
+
+double ternary_layer_threshold(std::span<const float> weights) {
+  const auto n = static_cast<double>(weights.size());
+  double mean = 0, sum = 0;
+  for (const float w : weights) mean += double{w} / n;
+  for (const float w : weights) sum += std::abs(double{w} - mean);
+  return weights.empty() ? 0 : 0.7 * sum / n;
+}
+
+double ternary_alpha(std::span<const float> row, double threshold) {
+  double sum = 0;
+  int64_t count = 0;
+  for (const float w : row)
+    if (std::abs(double{w}) > threshold) sum += std::abs(double{w}), ++count;
+  return count > 0 ? sum / static_cast<double>(count) : 0;
+}
+
+FittedGrid fit_grid(std::span<const float> target, std::span<const Quadratic> metrics,
+                    std::span<const double> gains, const Grid& grid, const GridFit& fit) {
+  const int64_t inputs = metrics[0].inputs(), outputs = static_cast<int64_t>(gains.size());
+  const int64_t per_metric = outputs / static_cast<int64_t>(metrics.size());
+  const int64_t group = fit.axis == ScaleAxis::group ? fit.group : inputs;
+  std::vector<Row> rows;
+  for (int64_t o = 0; o < outputs; ++o)
+    rows.emplace_back(target.subspan(at(o * inputs), at(inputs)), metrics[at(o / per_metric)],
+                      group);
+  FittedGrid out;
+  out.scales.axis = fit.axis;
+  out.scales.group = fit.axis == ScaleAxis::group ? static_cast<int32_t>(group) : 0;
+  if (fit.axis == ScaleAxis::layer)
+    fit_layer(rows, gains, grid, fit, out);
+  else
+    fit_rows(rows, grid, fit, out);
+  return out;
+}
+
+}  // namespace qrt::quant
