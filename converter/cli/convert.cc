@@ -25,8 +25,6 @@
 #include "converter/passes/pipeline.h"
 #include "converter/quant/layer_rules.h"
 #include "converter/quant/method.h"
-#include "converter/quant/pq_plan.h"
-#include "converter/quant/product.h"
 #include "qrt.h"
 #include "runtime/tools/io/error.h"
 #include "runtime/tools/io/files.h"
@@ -347,9 +345,12 @@ emit::Golden placeholder_golden(const ir::Graph& g, const std::vector<eval::Tens
 
 // The network with encodings of the planned sizes that mean nothing.
 Built build_placeholders(const ConvertOptions& o, ir::Graph graph, const emit::FileInfo& info,
-                         const quant::PqOptions& options, const quant::PqPlans& plans) {
-  const bool repairs = !o.calibrate.empty() && options.use_activations && plans.any_coded();
-  quant::apply_placeholders(graph, plans, repairs ? &options.repairs : nullptr);
+                         const quant::MethodOptions& options, quant::MethodReport* report) {
+  if (!o.method.empty()) {
+    const quant::Method* method = take(quant::find_method(o.method), "--method");
+    quant::MethodReport planned = take(method->plan(graph, options, !o.calibrate.empty()), o.model);
+    if (report) *report = std::move(planned);
+  }
   return build(o, graph, info);
 }
 
@@ -359,24 +360,16 @@ void add_times(const ConvertOptions& o, Converted& result) {
   append(result.warnings, slower_than_dense(result.times));
 }
 
-// The plan alone: sizes and times without k-means.
+// The plan alone: sizes and times, nothing is coded.
 void dry_run(const ConvertOptions& o, const ir::Graph& graph, const emit::FileInfo& info,
              Converted& result) {
-  quant::PqOptions options;
-  quant::PqPlans plans;
-  if (!o.method.empty()) {
-    take(quant::find_method(o.method), "--method");
-    options = take(quant::parse_pq_options(o.method_options), o.model);
-    plans = take(quant::plan_pq(graph, options), o.model);
-  }
-  append(result.notes, plans.notes);
-  append(result.warnings, plans.warnings);
-  for (const quant::PqPlan& p : plans.layers) {
-    if (!p.is_coded()) result.notes.push_back(cat(p.layer, " stays dense: ", p.why_not));
-    quant::LayerReport& r = result.layers.emplace_back();
-    r.layer = p.layer, r.is_encoded = p.is_coded(), r.why_not = p.why_not;
-  }
-  Built built = build_placeholders(o, graph, info, options, plans);
+  quant::MethodReport report;
+  Built built = build_placeholders(o, graph, info, o.method_options, &report);
+  append(result.notes, report.notes);
+  append(result.warnings, report.warnings);
+  for (const quant::LayerReport& l : report.layers)
+    if (!l.is_encoded) result.notes.push_back(cat(l.layer, " stays dense: ", l.why_not));
+  result.layers = std::move(report.layers);
   append(result.notes, built.notes);
   result.file = std::move(built.file);
   result.sizes = std::move(built.sizes);
@@ -391,10 +384,9 @@ void search(const ConvertOptions& o, const emit::FileInfo& info, const quant::Ca
     Converted report;
   };
   std::map<std::string, Tried> tried;  // by the rules that led there; encoded graphs are small
-  const quant::PqOptions pq = take(quant::parse_pq_options(o.method_options), o.model);
   SearchSteps steps;
-  steps.size_of = [&](const quant::PqPlans& plans) -> uint64_t {
-    return build_placeholders(o, graph, info, pq, plans).file.size();
+  steps.size_of = [&](const quant::MethodOptions& options) -> uint64_t {
+    return build_placeholders(o, graph, info, options, nullptr).file.size();
   };
   steps.build = [&](const quant::MethodOptions& options) {
     Tried t{graph, {}};

@@ -40,7 +40,7 @@ void check_search(const ConvertOptions& o) {
   const std::string option = o.target_size > 0 ? "--target-size" : "--max-drop";
   if (o.target_size > 0 && o.max_drop >= 0)
     refuse("--target-size and --max-drop each decide the size; give one of them");
-  if (o.method.empty()) refuse(option + " chooses settings of --method pq; add --method pq");
+  if (o.method.empty()) refuse(option + " chooses settings of a method; add --method pq");
   if (o.calibrate.empty())
     refuse(option + " compares settings on sample inputs; give them with --calibrate");
   if (o.dry_run)
@@ -50,9 +50,9 @@ void check_search(const ConvertOptions& o) {
     refuse("--max-drop measures accuracy; give labelled samples with --test and --truth");
   for (const auto& [key, value] : o.method_options) {
     const bool chosen = key.starts_with("block_") || key.starts_with("centroids_") ||
-                        key == "books" || (key == "activations" && value == "no");
+                        key == "books" || key == "bits" || (key == "activations" && value == "no");
     if (chosen)
-      refuse("--pq " + key + "=" + value + " contradicts " + option +
+      refuse("--" + o.method + " " + key + "=" + value + " contradicts " + option +
              ", which chooses it layer by layer; use --layers for single layers");
   }
 }

@@ -2,6 +2,8 @@
 #include "converter/cli/points.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
 
 #include "converter/cli/data.h"
 #include "converter/cli/engine.h"
@@ -62,7 +64,32 @@ Accuracy file_accuracy(std::span<const uint8_t> file, const TestData& data) {
   return accuracy_of(run_file(file, "the converted file", data.inputs).at(0).data, data.truth);
 }
 
+namespace {
+
+// Methods of few bits: other numbers of bits, those next to what was asked for first.
+std::vector<Variant> of_other_bits(const ConvertOptions& o, size_t most) {
+  const bool whole = o.method == "uniform";
+  const auto given = o.method_options.find("bits");
+  const double now =
+      given == o.method_options.end() ? (whole ? 8 : 2) : std::atof(given->second.c_str());
+  std::vector<int> bits = {2, 3, 4, 5, 6};
+  if (!whole) bits = {1, 2, 3, 4};
+  std::stable_sort(bits.begin(), bits.end(),
+                   [&](int a, int b) { return std::abs(a - now) < std::abs(b - now); });
+  std::vector<Variant> out;
+  for (const int b : bits) {
+    if (b == now || out.size() == most) continue;
+    auto words = o.method_options;
+    words["bits"] = std::to_string(b);
+    out.push_back({std::to_string(b) + (b == 1 ? " bit" : " bits"), words});
+  }
+  return out;
+}
+
+}  // namespace
+
 std::vector<Variant> variants(const ConvertOptions& o, size_t most) {
+  if (o.method == "uniform" || o.method == "alq") return of_other_bits(o, most);
   std::vector<Variant> out;
   const auto parsed = quant::parse_pq_options(o.method_options);
   if (o.method != "pq" || !parsed.ok()) return out;

@@ -4,8 +4,6 @@
 
 #include "converter/base/text.h"
 #include "converter/cli/data.h"
-#include "converter/quant/product.h"
-#include "converter/quant/search.h"
 #include "runtime/tools/io/error.h"
 
 namespace qrt::cli {
@@ -26,27 +24,26 @@ class Finder {
  public:
   Finder(const ConvertOptions& o, const ir::Graph& graph, const quant::CalibrationData& data,
          const SearchSteps& steps)
-      : o_(o), steps_(steps), pq_(take(quant::parse_pq_options(o.method_options), o.model)) {
-    plans_ = take(quant::plan_pq(graph, pq_), o.model);
-    quant::SearchOptions search;
-    search.probes = first_rows(graph, data.inputs, kProbes);
-    choices_ = take(quant::measure_choices(graph, plans_, pq_, data, search), o.model);
-    options_ = quant::options_of(choices_);
+      : o_(o), steps_(steps) {
+    const quant::Method* method = take(quant::find_method(o.method), "--method");
+    space_ =
+        take(method->search(graph, o.method_options, data, first_rows(graph, data.inputs, kProbes)),
+             o.model);
   }
 
   SearchResult within_size() {
     // Structure, scales, biases and gaps are the same for all choices but for a few bytes.
-    const quant::Allocation least = quant::frontier(options_)[0];
-    const uint64_t smallest = steps_.size_of(planned(least));
+    const quant::Allocation least = quant::frontier(space_.options)[0];
+    const uint64_t smallest = steps_.size_of(options_for(least));
     if (smallest > o_.target_size) too_small(smallest);
     uint64_t budget = least.bytes + (o_.target_size - smallest);
     for (int files = 0; files < 4; ++files) {
-      quant::Allocation a = quant::best_within(options_, budget);
-      uint64_t size = steps_.size_of(planned(a));
+      quant::Allocation a = quant::best_within(space_.options, budget);
+      uint64_t size = steps_.size_of(options_for(a));
       while (size > o_.target_size && a.bytes > least.bytes) {
         budget = a.bytes - std::min(a.bytes, size - o_.target_size);
-        a = quant::best_within(options_, budget);
-        size = steps_.size_of(planned(a));
+        a = quant::best_within(space_.options, budget);
+        size = steps_.size_of(options_for(a));
       }
       const uint64_t bytes = try_out(a);
       if (bytes <= o_.target_size) return std::move(result_);
@@ -87,15 +84,16 @@ class Finder {
   }
 
  private:
-  quant::PqPlans planned(const quant::Allocation& a) const {
-    return quant::planned_with(plans_, choices_, a);
+  quant::MethodOptions options_for(const quant::Allocation& a) const {
+    quant::MethodOptions options = o_.method_options;
+    options["layers"] = space_.rules(a);
+    return options;
   }
 
   // Converts with an allocation; the result holds its settings and a new point.
   uint64_t try_out(const quant::Allocation& a) {
-    result_.layers = quant::to_json(quant::rules_with(pq_, plans_, choices_, a));
-    result_.options = o_.method_options;
-    result_.options["layers"] = result_.layers;
+    result_.options = options_for(a);
+    result_.layers = result_.options["layers"];
     const std::vector<uint8_t> file = steps_.build(result_.options);
     result_.curve.push_back({file.size(), steps_.judge ? steps_.judge(file) : Accuracy()});
     return file.size();
@@ -105,7 +103,7 @@ class Finder {
   // conversion.
   std::vector<quant::Allocation> ladder() const {
     std::vector<quant::Allocation> out;
-    for (quant::Allocation& a : quant::frontier(options_))
+    for (quant::Allocation& a : quant::frontier(space_.options))
       if (out.empty() || a.bytes * 25 >= out.back().bytes * 26) out.push_back(std::move(a));
     return out;
   }
@@ -113,16 +111,13 @@ class Finder {
   [[noreturn]] void too_small(uint64_t smallest) const {
     throw ToolError(kTooSmall, cat(o_.model, ": --target-size ", o_.target_size,
                                    " is less than the smallest file found, ", smallest,
-                                   " bytes; allow more, or code layers that stay dense (--pq "
-                                   "skip=none, \"force\" in --layers)"));
+                                   " bytes; allow more, or code layers that stay dense (option "
+                                   "skip=none of the method, \"force\" in --layers)"));
   }
 
   const ConvertOptions& o_;
   const SearchSteps& steps_;
-  const quant::PqOptions pq_;
-  quant::PqPlans plans_;
-  std::vector<quant::LayerChoices> choices_;
-  std::vector<std::vector<quant::Option>> options_;
+  quant::SearchSpace space_;
   SearchResult result_;
 };
 

@@ -1,5 +1,5 @@
 // --target-size and --max-drop: settings per layer that fit a size, or the smallest
-// file that loses no more than allowed. quant/search.h measures the layers; here
+// file that loses no more than allowed. The method measures the layers; here
 // their allocations are turned into whole files, and those are judged.
 #ifndef QRT_CONVERTER_CLI_SEARCH_H_
 #define QRT_CONVERTER_CLI_SEARCH_H_
@@ -13,14 +13,13 @@
 #include "converter/cli/options.h"
 #include "converter/ir/graph.h"
 #include "converter/quant/method.h"
-#include "converter/quant/pq_plan.h"
 
 namespace qrt::cli {
 
 // What the search may ask for. All refer to the same source graph.
 struct SearchSteps {
-  // Bytes of the file that a plan leads to, by placeholders.
-  std::function<uint64_t(const quant::PqPlans&)> size_of;
+  // Bytes of the file that these options of the method lead to, by placeholders.
+  std::function<uint64_t(const quant::MethodOptions&)> size_of;
   // The whole conversion with these options of the method: the file's bytes.
   std::function<std::vector<uint8_t>(const quant::MethodOptions&)> build;
   // Accuracy of a file and of the network as it is; empty where there is no labelled data.

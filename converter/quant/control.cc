@@ -101,4 +101,49 @@ std::optional<Codebook> codebook_from(std::string_view bytes) {
   return c;
 }
 
+std::string to_bytes(const Encoding& e) {
+  std::string out;
+  if (const auto* a = std::get_if<Affine>(&e)) {
+    for (const int32_t v : {0, a->bits, a->taps, int32_t{a->is_signed},
+                            static_cast<int32_t>(a->scales.axis), a->scales.group})
+      put(out, v);
+    put_all(out, a->zero_halves);
+    put_all(out, a->codes);
+    put_all(out, a->scales.values);
+  } else if (const auto* b = std::get_if<BitPlanes>(&e)) {
+    for (const int32_t v : {1, b->group, b->taps, int32_t{b->ternary5}}) put(out, v);
+    put_all(out, b->counts);
+    put_all(out, b->signs);
+    put_all(out, b->alphas);
+  }
+  return out;
+}
+
+std::optional<Encoding> encoding_from(std::string_view bytes) {
+  Reader in(bytes);
+  const auto kind = in.take<int32_t>();
+  if (!in.ok || kind < 0 || kind > 1) return std::nullopt;
+  Affine a;
+  BitPlanes b;
+  if (kind == 0) {
+    for (int32_t* v : {&a.bits, &a.taps}) *v = in.take<int32_t>();
+    a.is_signed = in.take<int32_t>() != 0;
+    const auto axis = in.take<int32_t>();
+    if (axis < 0 || axis > static_cast<int32_t>(ScaleAxis::group)) return std::nullopt;
+    a.scales.axis = static_cast<ScaleAxis>(axis);
+    a.scales.group = in.take<int32_t>();
+    in.take_all(a.zero_halves);
+    in.take_all(a.codes);
+    in.take_all(a.scales.values);
+  } else {
+    for (int32_t* v : {&b.group, &b.taps}) *v = in.take<int32_t>();
+    b.ternary5 = in.take<int32_t>() != 0;
+    in.take_all(b.counts);
+    in.take_all(b.signs);
+    in.take_all(b.alphas);
+  }
+  if (!in.ok || !in.at_end()) return std::nullopt;
+  return kind == 0 ? Encoding(std::move(a)) : Encoding(std::move(b));
+}
+
 }  // namespace qrt::quant

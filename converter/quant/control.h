@@ -57,6 +57,10 @@ class Meter {
 std::string to_bytes(const Codebook&);
 std::optional<Codebook> codebook_from(std::string_view bytes);
 
+// The same for Affine and BitPlanes; other encodings are no bytes.
+std::string to_bytes(const Encoding&);
+std::optional<Encoding> encoding_from(std::string_view bytes);
+
 }  // namespace qrt::quant
 
 #endif  // QRT_CONVERTER_QUANT_CONTROL_H_

@@ -31,7 +31,7 @@ constexpr size_t kMaxRules = 4096, kMaxPattern = 512, kMaxName = 1024;
 struct Number {
   const char* key;
   std::optional<int32_t> LayerRule::*field;
-  int32_t PqLayerSettings::*setting;
+  int32_t PqLayerSettings::*setting;  // null: not one of pq's
   int32_t least, most;
 };
 constexpr Number kNumbers[] = {
@@ -39,6 +39,7 @@ constexpr Number kNumbers[] = {
     {"centroids", &LayerRule::centroids, &PqLayerSettings::centroids, 2, layout::kMaxCentroids},
     {"books", &LayerRule::books, &PqLayerSettings::books, 1, layout::kMaxBooks},
     {"iterations", &LayerRule::iterations, &PqLayerSettings::iterations, 1, 100000},
+    {"bits", &LayerRule::bits, nullptr, 1, 8},
 };
 
 struct Flag {
@@ -345,7 +346,7 @@ std::vector<std::string> RuleBook::unused() const {
 
 void apply(const LayerRule& rule, PqLayerSettings* s) {
   for (const Number& n : kNumbers)
-    if (rule.*n.field) s->*n.setting = *(rule.*n.field);
+    if (n.setting && rule.*n.field) s->*n.setting = *(rule.*n.field);
   for_words([&](const auto& w) {
     if (rule.*w.field) s->*w.setting = *(rule.*w.field);
   });

@@ -1,4 +1,4 @@
-// Settings of method pq layer by layer, from a JSON file (`--layers FILE.json`):
+// Settings of a method layer by layer, from a JSON file (`--layers FILE.json`):
 //
 //   {"default": {"centroids": 256, "entries": "f16"},
 //    "layers": [{"match": "layer[23]\\..*", "block": 8},
@@ -25,6 +25,7 @@ namespace qrt::quant {
 struct LayerRule {
   std::string match;  // empty in `default`
   std::optional<int32_t> block, centroids, books, iterations;
+  std::optional<int32_t> bits;  // of methods uniform and alq
   std::optional<EntryType> entries;
   std::optional<Clip> clip;
   std::optional<GramKind> gram;

@@ -8,7 +8,8 @@ namespace qrt::quant {
 namespace {
 
 constexpr Method kMethods[] = {
-#define QRT_METHOD(name, function, summary, options) {#name, summary, options, function},
+#define QRT_METHOD(name, run, plan, search, summary, options) \
+  {#name, summary, options, run, plan, search},
 #include "converter/quant/methods.inc"
 #undef QRT_METHOD
 };

@@ -5,6 +5,7 @@
 #define QRT_CONVERTER_QUANT_METHOD_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -14,6 +15,7 @@
 #include "converter/base/result.h"
 #include "converter/eval/evaluate.h"
 #include "converter/ir/graph.h"
+#include "converter/quant/allocate.h"
 #include "converter/quant/control.h"
 
 namespace qrt::quant {
@@ -45,16 +47,33 @@ struct MethodReport {
 
 using MethodOptions = std::map<std::string, std::string>;
 
+// What a search over settings chooses from: options of each layer, and the --layers file that leads
+// to a choice of them.
+struct SearchSpace {
+  std::vector<std::vector<Option>> options;
+  std::function<std::string(const Allocation&)> rules;
+};
+
 struct Method {
   const char* name;
   const char* summary;
   const char* options;  // "block_3x3=9 ...": every key with its default
   Result<MethodReport> (*run)(ir::Graph&, const MethodOptions&, const CalibrationData&);
+  // Before the work: weights get encodings of the planned sizes that mean nothing. `has_data` tells
+  // whether run() will have calibration data.
+  Result<MethodReport> (*plan)(ir::Graph&, const MethodOptions&, bool has_data);
+  // Every candidate of every layer without a rule of its own, measured; sensitivities on `probes`.
+  // Errors: QRT-E0738 where there is no data.
+  Result<SearchSpace> (*search)(const ir::Graph&, const MethodOptions&, const CalibrationData&,
+                                const std::vector<eval::Tensor>& probes);
 };
 
 // The functions of the rows, and only they: a method without a row does not compile.
-#define QRT_METHOD(name, function, summary, options) \
-  Result<MethodReport> function(ir::Graph&, const MethodOptions&, const CalibrationData&);
+#define QRT_METHOD(name, run, plan, search, summary, options)                                \
+  Result<MethodReport> run(ir::Graph&, const MethodOptions&, const CalibrationData&);        \
+  Result<MethodReport> plan(ir::Graph&, const MethodOptions&, bool);                         \
+  Result<SearchSpace> search(const ir::Graph&, const MethodOptions&, const CalibrationData&, \
+                             const std::vector<eval::Tensor>&);
 #include "converter/quant/methods.inc"
 #undef QRT_METHOD
 

@@ -216,4 +216,21 @@ void apply_placeholders(ir::Graph& graph, const PqPlans& plans, const Repairs* r
   ir::remove_dead(graph);
 }
 
+Result<MethodReport> outline_pq(ir::Graph& graph, const MethodOptions& words, bool has_data) {
+  auto options = parse_pq_options(words);
+  if (!options.ok()) return options.error();
+  auto plans = plan_pq(graph, *options);
+  if (!plans.ok()) return plans.error();
+  MethodReport report;
+  report.notes = plans->notes;
+  report.warnings = plans->warnings;
+  for (const PqPlan& p : plans->layers) {
+    LayerReport& r = report.layers.emplace_back();
+    r.layer = p.layer, r.is_encoded = p.is_coded(), r.why_not = p.why_not;
+  }
+  const bool repairs = has_data && options->use_activations && plans->any_coded();
+  apply_placeholders(graph, *plans, repairs ? &options->repairs : nullptr);
+  return report;
+}
+
 }  // namespace qrt::quant

@@ -112,6 +112,12 @@ Result<PqOptions> parse_pq_options(const MethodOptions& words) {
       auto rules = parse_layer_rules(value);
       if (!rules.ok()) return rules.error();
       o.layers = std::move(*rules);
+      bool has_bits = o.layers.defaults.bits.has_value();
+      for (const LayerRule& rule : o.layers.rules) has_bits = has_bits || rule.bits;
+      if (has_bits)
+        return fail(kBadOption,
+                    "--layers sets bits, which method pq does not have; its codes have "
+                    "those that their centroids need");
     } else if (key == "activations")
       r = word(key, value, {{"yes", true}, {"no", false}}, &o.use_activations);
     else if (bool* repair = repair_of(key, o.repairs))

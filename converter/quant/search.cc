@@ -9,23 +9,13 @@
 #include "converter/ir/edit.h"
 #include "converter/quant/calibrate.h"
 #include "converter/quant/kept_layer.h"
+#include "converter/quant/sensitivity.h"
 
 namespace qrt::quant {
 namespace {
 
 constexpr int kNoData = 738;
 constexpr int32_t kPositions = 16;  // per sample and layer, where the options leave it open
-
-// Energy of got - want over that of want, all f32 outputs together.
-double disturbance(const std::vector<eval::Tensor>& got, const std::vector<eval::Tensor>& want) {
-  double lost = 0, all = 0;
-  for (size_t t = 0; t < want.size(); ++t)
-    for (size_t i = 0; i < want[t].data.size(); ++i) {
-      const double w = want[t].data[i], d = double{got[t].data[i]} - w;
-      lost += d * d, all += w * w;
-    }
-  return all > 0 ? lost / all : 0;
-}
 
 // Scalars, pairs, fours; then one and two kernels, or eights and sixteens.
 std::vector<int32_t> block_lengths(const PqPlan& p) {
@@ -72,7 +62,12 @@ class Search {
  public:
   Search(const ir::Graph& graph, const PqPlans& plans, const PqOptions& options,
          const CalibrationData& data, const SearchOptions& search)
-      : graph_(graph), plans_(plans), options_(options), data_(data), search_(search) {
+      : graph_(graph),
+        plans_(plans),
+        options_(options),
+        data_(data),
+        search_(search),
+        sensitivity_(graph) {
     base_ = base_settings(options);
     apply(options.layers.defaults, &base_);
   }
@@ -84,7 +79,7 @@ class Search {
                   "give --calibrate DATA");
     auto grams = collect();
     if (!grams.ok()) return grams.error();
-    QRT_CHECK_OK(open_network());
+    QRT_CHECK_OK(sensitivity_.open(search_.probes.empty() ? data_.inputs : search_.probes));
     double work = 0;
     for (const PqPlan& p : plans_.layers) {
       if (p.is_fixed) continue;
@@ -122,15 +117,6 @@ class Search {
     if (requests.empty()) return std::vector<Gram>();
     const int32_t positions = options_.positions > 0 ? options_.positions : kPositions;
     return collect_grams(graph_, requests, data_, positions, options_.seed);
-  }
-
-  Result<void> open_network() {
-    samples_ = search_.probes.empty() ? data_.inputs : search_.probes;
-    auto want = eval::evaluate(graph_, samples_);
-    if (!want.ok()) return want.error();
-    want_ = std::move(*want);
-    network_ = graph_;
-    return {};
   }
 
   Result<LayerChoices> choices_of(size_t index, const std::vector<Gram>& grams, Meter& meter) {
@@ -183,17 +169,9 @@ class Search {
     if (best == books.size()) return {};  // every candidate is exact
     ir::Constant constant;
     constant.encoding = std::make_shared<Encoding>(books[best]);
-    const ir::ValueId kept = network_.nodes[static_cast<size_t>(p.node)].in[1];
-    const auto shape = network_.values[static_cast<size_t>(kept)].shape;
-    const ir::ValueId coded =
-        ir::add_constant(network_, "search." + p.layer, shape, std::move(constant));
-    network_.nodes[static_cast<size_t>(p.node)].in[1] = coded;
-    auto got = eval::evaluate(network_, samples_);
-    network_.nodes[static_cast<size_t>(p.node)].in[1] = kept;
-    if (!got.ok()) return got.error();
-    c->sensitivity = disturbance(*got, want_) / c->errors[best];
-    if (!std::isfinite(c->sensitivity))
-      return fail(kNoData, "coding it makes the network's output not finite");
+    const auto lost = sensitivity_.disturbance(p.node, std::move(constant));
+    if (!lost.ok()) return lost.error();
+    c->sensitivity = *lost / c->errors[best];
     return {};
   }
 
@@ -204,8 +182,7 @@ class Search {
   const SearchOptions& search_;
   PqLayerSettings base_;
   std::vector<size_t> first_;  // per layer: its first Gram matrix
-  ir::Graph network_;          // where one layer at a time is exchanged
-  std::vector<eval::Tensor> samples_, want_;
+  Sensitivity sensitivity_;
 };
 
 }  // namespace
@@ -220,18 +197,6 @@ Result<std::vector<LayerChoices>> measure_choices(const ir::Graph& graph, const 
 std::vector<std::vector<Option>> options_of(const std::vector<LayerChoices>& choices) {
   std::vector<std::vector<Option>> out;
   for (const LayerChoices& c : choices) out.push_back(c.options);
-  return out;
-}
-
-PqPlans planned_with(const PqPlans& plans, const std::vector<LayerChoices>& choices,
-                     const Allocation& a) {
-  PqPlans out = plans;
-  for (size_t i = 0; i < choices.size(); ++i) {
-    PqPlan& p = out.layers[choices[i].plan];
-    if (p.is_fixed) continue;
-    p.settings = choices[i].settings[a.chosen[i]];
-    p.why_not = p.settings.dense ? "chosen by the search" : "";
-  }
   return out;
 }
 
@@ -253,6 +218,25 @@ LayerRules rules_with(const PqOptions& options, const PqPlans& plans,
     out.rules.push_back(std::move(rule));
   }
   return out;
+}
+
+Result<SearchSpace> search_pq(const ir::Graph& graph, const MethodOptions& words,
+                              const CalibrationData& data,
+                              const std::vector<eval::Tensor>& probes) {
+  auto parsed = parse_pq_options(words);
+  if (!parsed.ok()) return parsed.error();
+  auto plans = plan_pq(graph, *parsed);
+  if (!plans.ok()) return plans.error();
+  SearchOptions search;
+  search.probes = probes;
+  auto choices = measure_choices(graph, *plans, *parsed, data, search);
+  if (!choices.ok()) return choices.error();
+  SearchSpace space;
+  space.options = options_of(*choices);
+  space.rules = [options = *parsed, plans = *plans, choices = *choices](const Allocation& a) {
+    return to_json(rules_with(options, plans, choices, a));
+  };
+  return space;
 }
 
 }  // namespace qrt::quant

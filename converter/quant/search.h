@@ -48,9 +48,6 @@ Result<std::vector<LayerChoices>> measure_choices(const ir::Graph&, const PqPlan
 // The knapsack's view of it.
 std::vector<std::vector<Option>> options_of(const std::vector<LayerChoices>&);
 
-// The plan with what was chosen.
-PqPlans planned_with(const PqPlans&, const std::vector<LayerChoices>&, const Allocation&);
-
 // The user's rules, and one more for each searched layer: a file for --layers that gives the same
 // conversion without a search.
 LayerRules rules_with(const PqOptions&, const PqPlans&, const std::vector<LayerChoices>&,
