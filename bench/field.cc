@@ -126,10 +126,12 @@ void Field::add_ours(const std::string& level, kernels::IsaSet isa) {
   for (const uint32_t count : {16u, 64u, 256u}) {
     // Cold copies take 96 MB each: the ends of the scale must do.
     if ((!is_main && count != 256) || (shape_.cold && count == 64)) continue;
+    std::vector<Way> exact = ways_of(level);
     if (has_kits)
-      add_coded(
-          level, isa, {Coding::Kind::exact, dim, count},
+      exact.insert(
+          exact.end(),
           {{"decode8"}, {"decode8", true}, {"coded_dot"}, {"winograd8_2x2"}, {"winograd8_4x4"}});
+    add_coded(level, isa, {Coding::Kind::exact, dim, count}, exact);
     add_coded(level, isa, {Coding::Kind::rounded, dim, count, 8}, ways_of(level));
     if (is_main && count == 256 && !shape_.cold)
       add_coded(level, isa, {Coding::Kind::rounded, dim, count, 12}, ways_of(level));

@@ -22,6 +22,7 @@ struct Dots {
 #endif
   static constexpr size_t kXBytes = 16, kWBytes = 4;
   static constexpr int32_t kOffset = 128;
+  static constexpr bool kShort = false;
 
   static Sum start(int32_t x) {
     const int64_t pair = static_cast<int64_t>(static_cast<uint32_t>(x));
@@ -70,7 +71,7 @@ constexpr OutputsCost kOutputsCost = {12.0f, 10.0f, 4.0f, 2.5f, 1.5f};
 // Instruction counts times 0.5 ns, not measured on hardware: they rank only.
 constexpr LanesCost kLanesCost[] = {{5.0f, 10.0f, 2.0f, 2.0f, 3.0f, 0.5f, 1.0f}};
 float lanes_cost_ns(const Shape& s) {
-  return Lanes<Neon>::cost_ns(s, kLanesCost, kOutputsCost);
+  return Lanes<Lines<Neon, 1>>::cost_ns(s, kLanesCost, kOutputsCost);
 }
 
 float outputs_cost_ns(const Shape& s) {
@@ -79,7 +80,8 @@ float outputs_cost_ns(const Shape& s) {
 
 }  // namespace
 
-const Way lanes_neon = {64, kChunk, Lanes<Neon>::scratch, lanes_cost_ns, Lanes<Neon>::run};
+const Way lanes_neon = {64, kChunk, Lanes<Lines<Neon, 1>>::scratch, lanes_cost_ns,
+                        Lanes<Lines<Neon, 1>>::run};
 const Way outputs_neon = {64, Outputs<Neon>::kUnit, Outputs<Neon>::scratch, outputs_cost_ns,
                           Outputs<Neon>::run};
 

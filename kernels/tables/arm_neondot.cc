@@ -12,6 +12,7 @@ struct Dots {
   using W = int8x16_t;
   static constexpr size_t kXBytes = 16, kWBytes = 4, kEntries = 4;
   static constexpr int32_t kOffset = 128;
+  static constexpr bool kShort = false;
 
   static Sum start(int32_t x) { return vdupq_n_s32(x); }
   static void put_x(uint8_t* to, int32x4_t x) {
@@ -41,7 +42,7 @@ constexpr OutputsCost kOutputsCost = {12.0f, 3.0f, 4.0f, 2.5f, 1.5f};
 // Instruction counts times 0.5 ns, not measured on hardware: they rank only.
 constexpr LanesCost kLanesCost[] = {{5.0f, 2.5f, 2.0f, 2.0f, 3.0f, 0.5f, 1.0f}};
 float lanes_cost_ns(const Shape& s) {
-  return Lanes<Neon>::cost_ns(s, kLanesCost, kOutputsCost);
+  return Lanes<Lines<Neon, 1>>::cost_ns(s, kLanesCost, kOutputsCost);
 }
 
 float outputs_cost_ns(const Shape& s) {
@@ -50,7 +51,8 @@ float outputs_cost_ns(const Shape& s) {
 
 }  // namespace
 
-const Way lanes_neondot = {64, kChunk, Lanes<Neon>::scratch, lanes_cost_ns, Lanes<Neon>::run};
+const Way lanes_neondot = {64, kChunk, Lanes<Lines<Neon, 1>>::scratch, lanes_cost_ns,
+                           Lanes<Lines<Neon, 1>>::run};
 const Way outputs_neondot = {64, Outputs<Neon>::kUnit, Outputs<Neon>::scratch, outputs_cost_ns,
                              Outputs<Neon>::run};
 

@@ -129,9 +129,9 @@ void add_blocks(const Args& a, Fill f, Flow<V> flow, size_t blocks, uint8_t* tai
     for (size_t b = 0, taken; b < f.blocks; b += taken) {
       taken = f.blocks - b >= K::kTogether ? K::kTogether : 1;
       if (taken == 1)
-        sweep_outputs<V, kCodes, kKeep, 1>(a, flow, tail);
+        sweep_outputs<V, BytesSweep<V, kCodes, kKeep, 1>>(a, flow, tail);
       else
-        sweep_outputs<V, kCodes, kKeep, K::kTogether>(a, flow, tail);
+        sweep_outputs<V, BytesSweep<V, kCodes, kKeep, K::kTogether>>(a, flow, tail);
       flow.codes += taken * flow.stride, flow.tables += taken * K::kTable, flow.first = false;
     }
   }
@@ -183,7 +183,7 @@ void bytes_call(const Args& a) {
   using N = std::conditional_t<kCodes == Codes::nibbles, typename V::Narrow, V>;
   const BytesPlan p = bytes_plan<V>(shape_of(a));
   uint8_t* const at = static_cast<uint8_t*>(a.scratch);
-  entries_to_lanes<N>(a, Kind<kCodes>::kTable / N::kBytes, at + p.entries,
+  entries_to_lanes<N>(a, Kind<kCodes>::kTable / N::kBytes, packed_byte<N>, at + p.entries,
                       reinterpret_cast<int32_t*>(at + p.starts));
   for (size_t first = 0; first < a.rows; first += kBytesRows) {
     Args tile = rows_from(a, first);

@@ -41,13 +41,24 @@ struct Places {
 template <class V>
 inline constexpr Places<V> kPlaces;
 
+// Chunks of outputs that are stored together, so that a row's line of the cache is touched once:
+// rows are often a power of two apart and push each other out.
+inline constexpr size_t kStored = 4;
+
+// `live` outputs of all rows of a part, from transposed lines of one chunk after the other.
 template <class V>
-void copy_rows(uint8_t* to, size_t stride, size_t rows, size_t live, const uint8_t* lines) {
-  if (live == kChunk) {
-    for (size_t r = 0; r < rows; ++r)
-      std::memcpy(to + r * stride, lines + kPlaces<V>.of[r], kChunk);
-  } else {
-    for (size_t r = 0; r < rows; ++r) std::memcpy(to + r * stride, lines + kPlaces<V>.of[r], live);
+__attribute__((noinline)) void copy_rows(uint8_t* to, size_t stride, size_t rows, size_t live,
+                                         const uint8_t* lines) {
+  constexpr size_t kLines = kChunk * V::kBytes;
+  for (size_t r = 0; r < rows; ++r, to += stride) {
+    const uint8_t* const from = lines + kPlaces<V>.of[r];
+    if (live == kStored * kChunk) {
+      _Pragma("GCC unroll 4") for (size_t i = 0; i < kStored; ++i)
+          std::memcpy(to + i * kChunk, from + i * kLines, kChunk);
+    } else {
+      for (size_t n = 0, i = 0; n < live; n += kChunk, ++i)
+        std::memcpy(to + n, from + i * kLines, least(kChunk, live - n));
+    }
   }
 }
 
@@ -82,21 +93,32 @@ inline void affine(const int8::Finish& f, size_t n, const uint8_t* residual,
   }
 }
 
-// Whether |t| < 2^22 for `live` outputs from n on, whatever their sums. Then t may be rounded first
-// and clamped as an integer by saturating packs: bounds are whole, so that the two commute. A NaN
-// or an infinity among the constants is not less than anything.
-inline bool is_tame(const Args& a, size_t n, size_t live) {
+// The largest magnitude; more than any other number where one of them is not a number, since
+// magnitudes order as their bits do.
+inline float largest(const float* values, size_t count) {
+  uint32_t most = 0;
+  for (size_t i = 0; i < count; ++i) {
+    uint32_t bits;
+    std::memcpy(&bits, values + i, sizeof bits);
+    bits &= 0x7fffffffu;
+    most = bits > most ? bits : most;
+  }
+  float value;
+  std::memcpy(&value, &most, sizeof value);
+  return value;
+}
+
+// Whether |t| < 2^22 for all outputs, whatever their sums. Then t may be rounded first and clamped
+// as an integer by saturating packs: bounds are whole, so that the two commute. A NaN or an
+// infinity among the constants is not less than anything.
+inline bool is_tame(const Args& a) {
   const int8::Finish& f = a.finish;
   const Shape s = shape_of(a);
   const float most = static_cast<float>((s.blocks * s.books) << (a.keep - 1));
-  const auto size = [](float x) { return x < 0 ? -x : x; };
-  const float residual = f.residual ? 255.0f * size(f.residual_scale) : 0.0f;
-  bool tame = true;
-  for (size_t i = n; i < n + live; ++i) {
-    const float scale = f.scale ? size(f.scale[i]) : 1.0f, bias = f.bias ? size(f.bias[i]) : 0.0f;
-    tame = tame && most * scale + bias + residual < 4194304.0f;
-  }
-  return tame;
+  const float scale = f.scale ? largest(f.scale, a.outputs) : 1.0f;
+  const float bias = f.bias ? largest(f.bias, a.outputs) : 0.0f;
+  const float step = f.residual_scale < 0 ? -f.residual_scale : f.residual_scale;
+  return most * scale + bias + (f.residual ? 255.0f * step : 0.0f) < 4194304.0f;
 }
 
 // t, clamped, rounded and made bytes.
@@ -111,25 +133,31 @@ inline typename V::Vec line_of(const int8::Finish& f, bool tame, const typename 
   return V::line_of_rows(v, Z);
 }
 
-// Outputs [n, n + kChunk) of the call, from 16-bit sums of `lookups` lookups or, acc being null,
-// from int32 ones.
+// What is to be finished: 16-bit sums of `lookups` lookups or, acc being null, int32 ones.
+struct Sums {
+  const uint8_t* acc;
+  size_t lookups;
+  const uint8_t* sums;
+};
+
+// Outputs [n, n + kChunk) of the call: bytes to `lines`, transposed, for copy_rows(); floats to
+// where they belong.
 template <class T>
-__attribute__((noinline)) void finish(const Args& a, size_t n, const uint8_t* acc, size_t lookups,
-                                      const uint8_t* sums) {
+__attribute__((noinline)) void finish(const Args& a, bool tame, size_t n, const Sums& from,
+                                      uint8_t* lines) {
   using V = typename T::Simd;
   constexpr size_t Z = T::kVectors;
   const size_t live = least(kChunk, a.outputs - n);
-  alignas(64) uint8_t lines[kChunk * V::kBytes], residual[kChunk * V::kBytes];
+  alignas(64) uint8_t residual[kChunk * V::kBytes];
   float floats[kChunk][Z * V::kLanes];
-  if (live < kChunk) std::memset(lines, 0, sizeof lines);
+  if (live < kChunk) std::memset(lines, 0, kChunk * V::kBytes);
   if (a.finish.residual) {
-    const uint8_t* from = a.finish.residual + n;
+    const uint8_t* const bytes = a.finish.residual + n;
     if (live < kChunk || a.rows < T::kRows) std::memset(residual, 0, sizeof residual);
     for (size_t r = 0; r < a.rows; ++r)
-      std::memcpy(residual + kPlaces<V>.of[r], from + r * a.finish.residual_stride, live);
+      std::memcpy(residual + kPlaces<V>.of[r], bytes + r * a.finish.residual_stride, live);
     transpose_lines<V>(residual);
   }
-  const bool tame = a.y8 && is_tame(a, n, live);
   const typename V::Limits limits =
       tame ? V::limits(a.finish.zero, static_cast<int>(a.finish.min) + a.finish.zero,
                        static_cast<int>(a.finish.max) + a.finish.zero)
@@ -137,11 +165,11 @@ __attribute__((noinline)) void finish(const Args& a, size_t n, const uint8_t* ac
   for (size_t i = 0; i < live; ++i) {
     typename V::Vec v[Z];
     typename V::F t[Z];
-    if (acc) {
-      T::ints(acc + i * T::kAccBytes, lookups, v);
+    if (from.acc) {
+      T::ints(from.acc + i * T::kAccBytes, from.lookups, v);
     } else {
       _Pragma("GCC unroll 4") for (size_t z = 0; z < Z; ++z) v[z] =
-          V::load(sums + (i * Z + z) * V::kBytes);
+          V::load(from.sums + (i * Z + z) * V::kBytes);
     }
     affine<V, Z>(a.finish, n + i, a.finish.residual ? residual + i * V::kBytes : nullptr, v, t);
     if (a.y8) {
@@ -151,11 +179,7 @@ __attribute__((noinline)) void finish(const Args& a, size_t n, const uint8_t* ac
       for (size_t z = 0; z < Z; ++z) V::store_f(floats[i] + z * V::kLanes, t[z]);
     }
   }
-  if (a.y8) {
-    transpose_lines<V>(lines);
-    copy_rows<V>(a.y8 + n, a.y_stride, a.rows, live, lines);
-    return;
-  }
+  if (a.y8) return transpose_lines<V>(lines);
   for (size_t r = 0; r < a.rows; ++r)
     for (size_t i = 0; i < live; ++i) a.y32[r * a.y_stride + n + i] = floats[i][V::int_of(r)];
 }

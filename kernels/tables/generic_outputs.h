@@ -57,10 +57,17 @@ OutputsPlan outputs_plan(const Shape& s) {
 
 // ---- tables ---------------------------------------------------------------------
 
-// Entries to lanes, [line][dword][vector], so that a packed line of N::kBytes entries has entry e
-// in byte e. Entries beyond those that exist repeat them.
+// The byte of a packed line that lane `lane` of int32 vector z becomes.
 template <class N>
-void entries_to_lanes(const Args& a, size_t lines, uint8_t* to, int32_t* starts) {
+constexpr size_t packed_byte(size_t z, size_t lane) {
+  return N::byte_of(lane_row<N>(z, lane));
+}
+
+// Entries to lanes, [line][dword][vector], so that a line of N::kBytes entries has entry e in byte
+// e, `byte` saying where lanes go. Entries beyond those that exist repeat them.
+template <class N>
+void entries_to_lanes(const Args& a, size_t lines, size_t (*byte)(size_t z, size_t lane),
+                      uint8_t* to, int32_t* starts) {
   const size_t dwords = up_to(a.source.dim, 4) / 4, stride = a.source.entry_stride;
   const size_t last = (size_t{1} << a.source.bits) - 1;
   for (size_t i = 0; i < a.source.books * lines; ++i) {
@@ -68,7 +75,7 @@ void entries_to_lanes(const Args& a, size_t lines, uint8_t* to, int32_t* starts)
     for (size_t z = 0; z < 4; ++z) {
       uint32_t at[N::kLanes];
       for (size_t j = 0; j < N::kLanes; ++j) {
-        const size_t e = i % lines * N::kBytes + N::byte_of(lane_row<N>(z, j));
+        const size_t e = i % lines * N::kBytes + byte(z, j);
         at[j] = static_cast<uint32_t>((e & last) * stride);
         starts[z * N::kLanes + j] = start_of(a, entries + at[j], N::kOffset);
       }
@@ -290,7 +297,7 @@ template <class V, int kKeep>
 void outputs_call(const Args& a) {
   const OutputsPlan p = outputs_plan<V>(shape_of(a));
   uint8_t* const at = static_cast<uint8_t*>(a.scratch);
-  entries_to_lanes<typename V::Narrow>(a, 1, at + p.entries,
+  entries_to_lanes<typename V::Narrow>(a, 1, packed_byte<typename V::Narrow>, at + p.entries,
                                        reinterpret_cast<int32_t*>(at + p.starts));
   order_affine<V>(a, reinterpret_cast<float*>(at + p.scale), reinterpret_cast<float*>(at + p.bias));
   // Tiles of about equal height: 49 rows are 7 times 7.

@@ -35,20 +35,22 @@ struct Flow {
   const typename V::Spread* spread;
 };
 
-// The bytes that 64 or, of nibbles, 2 * 64 codes name.
+// 64 indices of as many bits as the kind's tables have.
 template <class V, Codes kCodes>
-inline void pick(const typename V::Vec* t, const uint8_t* codes, const typename V::Spread& spread,
-                 typename V::Vec* line) {
-  if constexpr (kCodes == Codes::nibbles) {
-    const typename V::Vec c = V::once(V::loadu(codes));
-    line[0] = V::pick64(t[0], c), line[1] = V::pick64(t[0], V::high_nibbles(c));
-  } else if constexpr (kCodes == Codes::packed) {
-    line[0] = V::pick64(t[0], V::spread(spread, codes));
-  } else if constexpr (kCodes == Codes::sevens) {
-    line[0] = V::pick128(t, V::spread(spread, codes));
-  } else {
-    line[0] = V::pick256(t, V::once(V::loadu(codes)));
-  }
+inline typename V::Vec indices(const uint8_t* codes, const typename V::Spread& spread) {
+  if constexpr (kCodes == Codes::packed || kCodes == Codes::sevens)
+    return V::spread(spread, codes);
+  else
+    return V::once(V::loadu(codes));
+}
+template <class V, Codes kCodes>
+inline typename V::Vec pick(const typename V::Vec* t, typename V::Vec at) {
+  if constexpr (kCodes == Codes::bytes)
+    return V::pick256(t, at);
+  else if constexpr (kCodes == Codes::sevens)
+    return V::pick128(t, at);
+  else
+    return V::pick64(t[0], at);
 }
 
 // kBlocks blocks. Codes of the next pass are asked for up to L2: L1 can wait for 24 lines from
@@ -79,7 +81,9 @@ __attribute__((noinline)) void sweep_codes(const Flow<V>& k) {
     const uint8_t* p = codes;
     typename V::Vec line[kBlocks][kLines];
     QRT_EACH_BLOCK {
-      pick<V, kCodes>(t[b], p, spread, line[b]);
+      const typename V::Vec at = indices<V, kCodes>(p, spread);
+      line[b][0] = pick<V, kCodes>(t[b], at);
+      if constexpr (kLines == 2) line[b][1] = pick<V, kCodes>(t[b], V::high_nibbles(at));
       __builtin_prefetch(p + ahead, 0, 2);
       p += stride;
       if constexpr (kPairs) {
@@ -95,11 +99,18 @@ __attribute__((noinline)) void sweep_codes(const Flow<V>& k) {
 #undef QRT_EACH_BLOCK
 }
 
+template <class V, Codes kCodes, int kKeep, int kBlocks>
+struct BytesSweep {
+  static constexpr size_t kTaken = kBlocks, kOutputs = Kind<kCodes>::kLines * V::kBytes;
+  static constexpr size_t kAccBytes = 2 * kOutputs;
+  static void run(const Flow<V>& k) { sweep_codes<V, kCodes, kKeep, kBlocks>(k); }
+};
+
 // All outputs. Chunks of which V::kBytes cannot be read go by a copy of their codes: one that is
 // not whole, and the last one of the file.
-template <class V, Codes kCodes, int kKeep, int kBlocks>
+template <class V, class Sweep>
 void sweep_outputs(const Args& a, Flow<V> k, uint8_t* copy) {
-  constexpr size_t kOutputs = Kind<kCodes>::kLines * V::kBytes;
+  constexpr size_t kOutputs = Sweep::kOutputs, kBlocks = Sweep::kTaken;
   const int8::Coded& s = a.source;
   const uint8_t* const last = k.codes + (kBlocks - 1) * k.stride;
   k.chunks = a.outputs / kOutputs;
@@ -108,17 +119,18 @@ void sweep_outputs(const Args& a, Flow<V> k, uint8_t* copy) {
     --k.chunks;
   k.ahead =
       static_cast<size_t>(s.codes_end - last) > (kBlocks + 1) * k.stride ? kBlocks * k.stride : 0;
-  sweep_codes<V, kCodes, kKeep, kBlocks>(k);
+  Sweep::run(k);
   const uint8_t* from = k.codes + k.chunks * k.step;
   size_t n = k.chunks * kOutputs;
   k.codes = copy, k.stride = V::kBytes, k.ahead = 0;
-  for (k.acc += n * 2, k.chunks = 1; n < a.outputs; n += kOutputs, from += k.step) {
+  for (k.acc += k.chunks * Sweep::kAccBytes, k.chunks = 1; n < a.outputs;
+       n += kOutputs, from += k.step) {
     const size_t left = least(kOutputs, a.outputs - n);
     const size_t bytes = (a.first_output * s.bits % 8 + left * s.bits + 7) / 8;
     for (size_t b = 0; b < kBlocks; ++b)
       std::memcpy(copy + b * V::kBytes, from + b * s.row_bytes, bytes);
-    sweep_codes<V, kCodes, kKeep, kBlocks>(k);
-    k.acc += kOutputs * 2;
+    Sweep::run(k);
+    k.acc += Sweep::kAccBytes;
   }
 }
 

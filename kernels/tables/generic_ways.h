@@ -45,7 +45,8 @@ struct Outputs {
 // their share, so that a half and a quarter of a line are slower than the line.
 template <class T, class... Narrow>
 constexpr size_t taken(size_t rows) {
-  return sizeof...(Narrow) > 0 && rows <= T::kRows / 2 ? 0 : least(rows, T::kRows);
+  constexpr size_t kTile = T::kParts * T::kRows;
+  return sizeof...(Narrow) > 0 && rows <= kTile / 2 ? 0 : least(rows, kTile);
 }
 
 template <class T, class... Narrow>
@@ -88,11 +89,11 @@ float lanes_cost_ns(const Shape& s, size_t rows, const LanesCost* c) {
   return ns;
 }
 
-// V: the widths of vectors, the widest first. Rows left over that fill no more than 16 lanes go to
-// the way `outputs` where it can, which pads no rows.
-template <class Wide, class... V>
+// L: the lines, the longest first. Rows left over that fill no more than 16 lanes go to the way
+// `outputs` where it can, which pads no rows.
+template <class Wide, class... L>
 struct Lanes {
-  using Few = Outputs<Wide>;
+  using Few = Outputs<typename Wide::Simd>;
 
   static size_t few(const Shape& s) {
     const size_t left = s.rows % Bytes<Wide, 8>::kRows;
@@ -104,8 +105,8 @@ struct Lanes {
     rest.rows = few(s);
     const float ns = rest.rows == 0 ? 0.0f : Few::cost_ns(rest, few_cost);
     const size_t rows = s.rows - rest.rows;
-    return ns + (s.keep == 12 ? lanes_cost_ns<Words<Wide>, Words<V>...>(s, rows, c)
-                              : lanes_cost_ns<Bytes<Wide, 8>, Bytes<V, 8>...>(s, rows, c));
+    return ns + (s.keep == 12 ? lanes_cost_ns<Words<Wide>, Words<L>...>(s, rows, c)
+                              : lanes_cost_ns<Bytes<Wide, 8>, Bytes<L, 8>...>(s, rows, c));
   }
   static void run(const Args& a) {
     if (a.rows == 0 || a.outputs == 0) return;
@@ -113,11 +114,11 @@ struct Lanes {
     const size_t left = few(shape_of(a));
     most.rows = a.rows - left;
     if (a.keep == 8)
-      lanes_rows<Bytes<Wide, 8>, Bytes<V, 8>...>(most);
+      lanes_rows<Bytes<Wide, 8>, Bytes<L, 8>...>(most);
     else if (a.keep == 7)
-      lanes_rows<Bytes<Wide, 7>, Bytes<V, 7>...>(most);
+      lanes_rows<Bytes<Wide, 7>, Bytes<L, 7>...>(most);
     else
-      lanes_rows<Words<Wide>, Words<V>...>(most);
+      lanes_rows<Words<Wide>, Words<L>...>(most);
     Few::run(rows_from(a, most.rows));
   }
   static size_t scratch(const Shape& s) {
@@ -125,7 +126,7 @@ struct Lanes {
     const size_t bytes[] = {
         Few::scratch(s),
         (s.keep == 12 ? lanes_plan<Words<Wide>>(s) : lanes_plan<Bytes<Wide, 8>>(s)).total,
-        (s.keep == 12 ? lanes_plan<Words<V>>(s) : lanes_plan<Bytes<V, 8>>(s)).total...};
+        (s.keep == 12 ? lanes_plan<Words<L>>(s) : lanes_plan<Bytes<L, 8>>(s)).total...};
     size_t most = 0;
     for (const size_t b : bytes) most = b > most ? b : most;
     return most;

@@ -24,7 +24,7 @@ int32_t table(const Args& a, const uint8_t* x, size_t block, const int8_t* entry
     dot += (int32_t{x[place]} - a.x_zero) * entry[t];
   }
   const int32_t most = 1 << (a.keep - 1);
-  const int32_t value = (dot + (1 << (a.shift - 1))) >> a.shift;
+  const int32_t value = (dot + ((1 << a.shift) >> 1)) >> a.shift;
   return value < -most ? -most : value > most - 1 ? most - 1 : value;
 }
 

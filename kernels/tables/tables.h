@@ -6,7 +6,8 @@
 //   sum[r][n] = sum over books and blocks of T(b, code(b, n))                       exact, int32
 //   y         = finish(sum), as int8/int8.h says; its scale holds 2^shift
 //
-// keep is 7, 8 or 12, shift 1..20, with 8 bits 8..15; dim at most 64, code bits at most 8 (a layer
+// keep is 7, 8 or 12, shift 1..20, with 8 bits 8..15; or keep is kExactBits and shift 0, which is
+// numerics `exact` of one book, for the ways that can. dim at most 64, code bits at most 8 (a layer
 // with wider codes is decoded). One row of kernels.inc is one *way* on one ISA; all ways give the
 // same bits, and however rows and outputs are split. Promises: no allocation; nothing outside the
 // spans named here is touched, but that up to kRowSlack bytes behind a row of x may be read; a zero
@@ -24,6 +25,7 @@ namespace qrt::kernels::tables {
 inline constexpr size_t kRowSlack = 64;
 inline constexpr size_t kMaxDim = 64;
 inline constexpr uint32_t kMaxBits = 8;
+inline constexpr uint32_t kExactBits = 24;
 
 // What a way must know to say whether it can, how much scratch it needs, and how long it takes.
 struct Shape {

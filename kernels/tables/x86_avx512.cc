@@ -17,7 +17,7 @@ QRT_REGISTER(256, 32, __m256i, _mm256, si256)
 QRT_REGISTER(128, 32, __m128i, _mm, si128)
 #include "kernels/tables/x86_widths.inc"
 
-using Wide = Lanes<Zmm, Ymm, Xmm>;
+using Wide = Lanes<Lines<Zmm, 1>, Lines<Ymm, 1>, Lines<Xmm, 1>>;
 
 constexpr OutputsCost kOutputsCost = {2.0f, 0.8f, 1.0f, 0.5f, 0.3f};
 // As in x86_avx512vnni.cc, but for the inner products.

@@ -10,7 +10,7 @@
 #endif
 #include <immintrin.h>
 
-#include "kernels/tables/generic_bytes.h"
+#include "kernels/tables/generic_planes.h"
 
 namespace qrt::kernels::tables {
 namespace {
@@ -46,6 +46,20 @@ struct Vbmi : Zmm {
   static Vec high_nibbles(Vec codes) { return _mm512_srli_epi16(codes, 4); }
 
   // ---- tables in registers ----
+
+  // The three low bytes of 64 dwords, each a line: bytes of a kind become a dword of their 16-byte
+  // lane, then dwords are transposed.
+  static constexpr size_t plane_byte(size_t z, size_t lane) {
+    return lane / 4 * 16 + z * 4 + lane % 4;
+  }
+  static void planes_of(const Vec* v, Vec* plane) {
+    const __m128i kinds = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const Vec a = shuffle(v[0], kinds), b = shuffle(v[1], kinds);
+    const Vec c = shuffle(v[2], kinds), d = shuffle(v[3], kinds);
+    const Vec low = _mm512_unpacklo_epi32(a, b), other = _mm512_unpacklo_epi32(c, d);
+    plane[0] = _mm512_unpacklo_epi64(low, other), plane[1] = _mm512_unpackhi_epi64(low, other);
+    plane[2] = _mm512_unpacklo_epi64(_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
+  }
 
   static Vec dup16(const uint8_t* p) {
     return _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(p)));
@@ -98,9 +112,16 @@ float bytes_cost_ns(const Shape& s) {
   return Shuffled<Vbmi>::cost_ns(s, kBytesCost);
 }
 
+constexpr PlanesCost kPlanesCost = {7.0f, 0.4f, 2.0f, 2.1f, 2.3f, 2.85f, 0.25f};
+float planes_cost_ns(const Shape& s) {
+  return Planes<Vbmi>::cost_ns(s, kPlanesCost);
+}
+
 }  // namespace
 
 const Way bytes_avx512vbmi = {64, Shuffled<Vbmi>::kUnit, Shuffled<Vbmi>::scratch, bytes_cost_ns,
                               Shuffled<Vbmi>::run};
+const Way planes_avx512vbmi = {kPlanesRows, Shuffled<Vbmi>::kUnit, Planes<Vbmi>::scratch,
+                               planes_cost_ns, Planes<Vbmi>::run};
 
 }  // namespace qrt::kernels::tables

@@ -17,7 +17,7 @@ namespace {
 #include "kernels/tables/x86_vnni_dots.inc"
 #include "kernels/tables/x86_widths.inc"
 
-using Wide = Lanes<Zmm, Ymm, Xmm>;
+using Wide = Lanes<Lines<Zmm, 1>, Lines<Ymm, 1>, Lines<Xmm, 1>>;
 
 constexpr OutputsCost kOutputsCost = {2.0f, 0.3f, 1.0f, 0.5f, 0.3f};
 // AMD EPYC (Zen 4) at 3 GHz, one busy core; for lines of 64, 32 and 16 rows.

@@ -1,6 +1,7 @@
-// Strategy `tables`, for rounded numerics: inner products of entries with blocks are tabulated and
-// looked up by the codes, in the way of kernels/tables that is predicted to be fastest. Every way
-// gives the same bits.
+// Strategy `tables`: inner products of entries with blocks are tabulated and looked up by the
+// codes, in the way of kernels/tables that is predicted to be fastest. Every way gives the same
+// bits. It is all there is for rounded numerics; of exact ones it has those of one book and one
+// level, where an instruction set has a way for them.
 //
 //   item = a tile of rows of one group x a range of outputs        (split over threads)
 //     gather the rows; for each scope of the range: one call
@@ -23,6 +24,16 @@ constexpr size_t ceil_div(size_t x, size_t by) {
   return (x + by - 1) / by;
 }
 
+bool is_exact(const Int8Layer& layer) {
+  return layer.weights->numerics == Numerics::exact;
+}
+uint32_t keep_of(const Int8Layer& layer) {
+  return is_exact(layer) ? tb::kExactBits : layer.weights->table_bits;
+}
+uint32_t shift_of(const Int8Layer& layer) {
+  return is_exact(layer) ? 0 : layer.weights->table_shift;
+}
+
 tb::Shape shape_of(const Int8Layer& layer) {
   const Weights& w = *layer.weights;
   tb::Shape s{};
@@ -30,7 +41,7 @@ tb::Shape shape_of(const Int8Layer& layer) {
   s.blocks = layer.blocks;
   s.bits = w.codebook.code_bits, s.books = w.codebook.books, s.dim = w.codebook.dim;
   s.scopes = static_cast<uint32_t>(layer.scopes);
-  s.keep = w.table_bits, s.shift = w.table_shift;
+  s.keep = keep_of(layer), s.shift = shift_of(layer);
   s.zero = layer.x.zero != 0;
   return s;
 }
@@ -87,12 +98,17 @@ class Tables final : public Int8Strategy {
  private:
   const tb::Row* best(const Int8Layer& layer, float* best_ns) const {
     *best_ns = -1;
-    if (!layer.coded() || layer.weights->numerics != Numerics::rounded) return nullptr;
+    if (!layer.coded()) return nullptr;
+    const bool exact = is_exact(layer);
+    if (exact && layer.weights->codebook.levels.count != 1) return nullptr;
     const tb::Shape shape = shape_of(layer);
+    if (exact && shape.books != 1) return nullptr;
     if (shape.bits > tb::kMaxBits || shape.dim > tb::kMaxDim) return nullptr;
     const tb::Row* found = nullptr;
     for (const tb::Row& row : tb::kWays) {
       if (only_ != nullptr && only_ != &row) continue;
+      // The reference has no competitor in rounded numerics only.
+      if (exact && row.isa == kernels::isa_none) continue;
       if (!kernels::includes(layer.isa, row.isa) || row.way->scratch(shape) == 0) continue;
       const float ns = row.way->cost_ns(shape) * static_cast<float>(layer.groups);
       if (ns >= 0 && (found == nullptr || ns < *best_ns)) found = &row, *best_ns = ns;
@@ -124,7 +140,7 @@ class Tables final : public Int8Strategy {
     const size_t scope = source.scope_rows == 0 ? layer.outputs : source.scope_rows;
     tb::Args a{};
     a.source = source;
-    a.keep = layer.weights->table_bits, a.shift = layer.weights->table_shift;
+    a.keep = keep_of(layer), a.shift = shift_of(layer);
     a.inputs = layer.inputs, a.taps = layer.interleaved ? layer.taps : 1;
     a.rows = left < way.rows ? left : way.rows;
     a.x_zero = layer.x.zero;
