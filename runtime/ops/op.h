@@ -57,7 +57,8 @@ class PrepareContext {
     scratch_bytes[slots] = bytes;
     return slots++;
   }
-  static constexpr uint32_t kMaxSlots = 4;
+  // A layer of codes takes four, what IntegerLayer puts around it two.
+  static constexpr uint32_t kMaxSlots = 6;
   size_t scratch_bytes[kMaxSlots] = {};
   uint32_t slots = 0;
   // Bytes of memory that hold weights in another form than the file (packed, decoded).

@@ -307,7 +307,7 @@ TEST_CASE("bits: what a layer refuses") {
   CHECK(refusal([](BinaryLayer& b) { b.epilogue().threshold_count = 2; }) == 267);
   CHECK(refusal([](BinaryLayer& b) { b.out.dtype = DType::i8; }) == 269);
   CHECK(refusal([](BinaryLayer& b) { b.weights.bit_planes.packing = PlanePacking::ternary5; }) ==
-        250);
+        256);
   CHECK(refusal([](BinaryLayer& b) {
           b.out.dtype = DType::u8, b.out.quantization = {0.25f, 9};
           b.epilogue().thresholds = {b.thresholds.data(), 3};
