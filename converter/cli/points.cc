@@ -68,10 +68,12 @@ namespace {
 
 // Methods of few bits: other numbers of bits, those next to what was asked for first.
 std::vector<Variant> of_other_bits(const ConvertOptions& o, size_t most) {
-  const bool whole = o.method == "uniform";
+  const bool is_esb = o.method == "esb", whole = o.method == "uniform" || is_esb;
   const auto given = o.method_options.find("bits");
-  const double now =
-      given == o.method_options.end() ? (whole ? 8 : 2) : std::atof(given->second.c_str());
+  const double now = given == o.method_options.end() ? (is_esb  ? 5
+                                                        : whole ? 8
+                                                                : 2)
+                                                     : std::atof(given->second.c_str());
   std::vector<int> bits = {2, 3, 4, 5, 6};
   if (!whole) bits = {1, 2, 3, 4};
   std::stable_sort(bits.begin(), bits.end(),
@@ -89,7 +91,8 @@ std::vector<Variant> of_other_bits(const ConvertOptions& o, size_t most) {
 }  // namespace
 
 std::vector<Variant> variants(const ConvertOptions& o, size_t most) {
-  if (o.method == "uniform" || o.method == "alq") return of_other_bits(o, most);
+  if (o.method == "uniform" || o.method == "alq" || o.method == "esb")
+    return of_other_bits(o, most);
   std::vector<Variant> out;
   const auto parsed = quant::parse_pq_options(o.method_options);
   if (o.method != "pq" || !parsed.ok()) return out;

@@ -47,6 +47,7 @@ class EsbCoder {
   explicit EsbCoder(const EsbFormat&);
   uint8_t code(double number) const;
   double number(uint8_t code) const { return numbers_[code]; }
+  double most() const { return sizes_.back(); }
 
  private:
   EsbFormat format_;

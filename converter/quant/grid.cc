@@ -22,15 +22,16 @@ size_t at(int64_t i) {
   return static_cast<size_t>(i);
 }
 
-// The whole number of the grid whose value is nearest to `value`, in steps.
+// The code of the grid whose value is nearest to `value`, in steps.
 double nearest_code(const Grid& grid, double value) {
+  if (grid.esb) return grid.esb->code(value);
   return std::clamp(std::nearbyint(value + grid.zero_halves / 2.0), double(grid.low),
                     double(grid.high));
 }
 
 double nearest_value(const Grid& grid, double scale, double wanted) {
   if (!(scale > 0)) return 0;
-  return scale * (nearest_code(grid, wanted / scale) - grid.zero_halves / 2.0);
+  return scale * grid.number(static_cast<int32_t>(nearest_code(grid, wanted / scale)));
 }
 
 // Scales as files hold them: f16 loses bits below its normal numbers, there f32 stays.
@@ -167,7 +168,7 @@ class Row {
       const double scale = scales[at(i / group_)];
       const double code = scale > 0 ? nearest_code(grid, q_[at(i)] / scale) : nearest_code(grid, 0);
       codes.push_back(static_cast<int16_t>(code));
-      q_[at(i)] = scale > 0 ? scale * (code - grid.zero_halves / 2.0) : 0.0;
+      q_[at(i)] = scale > 0 ? scale * grid.number(codes.back()) : 0.0;
     }
   }
 

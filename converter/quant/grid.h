@@ -11,15 +11,21 @@
 
 #include "converter/base/result.h"
 #include "converter/quant/encoding.h"
+#include "converter/quant/esb_values.h"
 #include "converter/quant/quadratic.h"
 
 namespace qrt::quant {
 
-// Whole numbers low..high; weight = scale * (q - zero_halves / 2).
+// Whole numbers low..high; weight = scale * (q - zero_halves / 2). Or, with `esb` (not owned), its
+// codes; weight = scale * esb->number(q).
 struct Grid {
   int32_t low = 0, high = 1, zero_halves = 0;
-  double least() const { return low - zero_halves / 2.0; }
-  double most() const { return high - zero_halves / 2.0; }
+  const EsbCoder* esb = nullptr;
+  double least() const { return esb ? -esb->most() : low - zero_halves / 2.0; }
+  double most() const { return esb ? esb->most() : high - zero_halves / 2.0; }
+  double number(int32_t code) const {
+    return esb ? esb->number(static_cast<uint8_t>(code)) : code - zero_halves / 2.0;
+  }
 };
 
 // `srq` and `modified` are two's complement, `original` and `centered` symmetric without a zero,

@@ -25,7 +25,7 @@ namespace qrt::quant {
 struct LayerRule {
   std::string match;  // empty in `default`
   std::optional<int32_t> block, centroids, books, iterations;
-  std::optional<int32_t> bits;  // of methods uniform and alq
+  std::optional<int32_t> bits;  // of methods uniform, alq and esb
   std::optional<EntryType> entries;
   std::optional<Clip> clip;
   std::optional<GramKind> gram;

@@ -20,10 +20,12 @@ std::string key_of(const LayerProblem& p, int64_t taps, const LowBitSettings& s)
   for (const auto* v : {&p.gram, &p.ridge, &p.gains, &p.blocks})
     print.add(static_cast<int64_t>(v->size())).add(v->data(), v->size() * sizeof(double));
   print.add(&s.bits, sizeof s.bits);
-  for (const int64_t v : {p.groups, p.inputs, p.outputs, taps, static_cast<int64_t>(s.kind),
-                          static_cast<int64_t>(s.grid), static_cast<int64_t>(s.axis),
-                          int64_t{s.group}, static_cast<int64_t>(s.groups), int64_t{s.slices},
-                          int64_t{s.most}, int64_t{s.fitted}, int64_t{s.per_layer}})
+  for (const int64_t v :
+       {p.groups, p.inputs, p.outputs, taps, static_cast<int64_t>(s.kind),
+        static_cast<int64_t>(s.grid), static_cast<int64_t>(s.axis), int64_t{s.group},
+        static_cast<int64_t>(s.groups), int64_t{s.slices}, int64_t{s.most}, int64_t{s.fitted},
+        int64_t{s.per_layer}, int64_t{s.fraction}, int64_t{s.has_zero}, int64_t{s.mean_shift},
+        static_cast<int64_t>(s.range)})
     print.add(v);
   return print.hex();
 }
@@ -179,6 +181,9 @@ Result<MethodReport> run_uniform(ir::Graph& g, const MethodOptions& o, const Cal
 }
 Result<MethodReport> run_alq(ir::Graph& g, const MethodOptions& o, const CalibrationData& d) {
   return run("alq", g, o, d);
+}
+Result<MethodReport> run_esb(ir::Graph& g, const MethodOptions& o, const CalibrationData& d) {
+  return run("esb", g, o, d);
 }
 
 }  // namespace qrt::quant

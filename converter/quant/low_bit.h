@@ -1,4 +1,4 @@
-// Methods bwn, twn, uniform and alq: weights of a few bits after training. What they
+// Methods bwn, twn, uniform, alq and esb: weights of a few bits after training. What they
 // share is here: which layers, in which settings, and one layer at a time; the grids
 // are in grid.h, sums of planes in sketch.h, the network in network.h.
 #ifndef QRT_CONVERTER_QUANT_LOW_BIT_H_
@@ -12,6 +12,7 @@
 #include "converter/base/result.h"
 #include "converter/ir/graph.h"
 #include "converter/quant/encoding.h"
+#include "converter/quant/esb.h"
 #include "converter/quant/grid.h"
 #include "converter/quant/layer_rules.h"
 #include "converter/quant/method.h"
@@ -19,7 +20,7 @@
 
 namespace qrt::quant {
 
-enum class LowBitKind { binary, ternary, uniform, planes };
+enum class LowBitKind { binary, ternary, uniform, planes, esb };
 
 // Which weights of an output share coordinates (METHODS 5a): all of them; those of one kernel
 // element; those of one input channel; `slices` equal parts of the inputs. Linear layers have no
@@ -37,6 +38,10 @@ struct LowBitSettings {
   int32_t most = 4;        // planes of a group
   bool fitted = true;      // false: the published projection, untouched by data
   bool per_layer = false;  // ternary, not fitted: one threshold for the layer, as SQ's code
+  // Of esb; bits, axis, group and fitted are those above.
+  int32_t fraction = -1;  // -1: chosen layer by layer
+  bool has_zero = true, mean_shift = false;
+  EsbRange range = EsbRange::s8;
 };
 
 // What a layer without a rule gets where it is the first, the last or depthwise.
@@ -75,6 +80,9 @@ Result<LowBitOptions> parse_low_bit_options(const char* method, const MethodOpti
 
 // Errors: QRT-E0720 (`skip` or a rule names what cannot be), those of RuleBook.
 Result<LowBitPlans> plan_low_bit(const ir::Graph&, const char* method, const LowBitOptions&);
+
+// What settings of kind esb ask for.
+EsbSettings esb_settings(const LowBitSettings&);
 
 // Stored inputs in a group of planes; 0: the whole row.
 int64_t plane_group(const LowBitSettings&, int64_t inputs, int64_t taps);

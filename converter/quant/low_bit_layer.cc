@@ -1,4 +1,4 @@
-// One layer by any of the four. Groups are runs of stored columns: where they are to
+// One layer by any of the five. Groups are runs of stored columns: where they are to
 // follow the channels of one kernel element, columns are brought into the order
 // kh, kw, cin first, with the target and the moments.
 #include <algorithm>
@@ -135,6 +135,13 @@ Encoding fitted(const LayerProblem& p, int32_t taps, const LowBitSettings& s, si
     planes.taps = s.groups == PlaneGroups::pixel ? taps : 1;
     return planes;
   }
+  if (s.kind == LowBitKind::esb) {
+    EsbSettings settings = esb_settings(s);
+    settings.threads = threads;
+    Table table = fit_esb(p, metrics, settings);
+    table.taps = s.axis == ScaleAxis::group ? taps : 1;
+    return table;
+  }
   GridFit fit;
   fit.axis = s.axis, fit.group = s.group, fit.threads = threads;
   fit.free_zero = s.kind == LowBitKind::uniform && s.grid == GridKind::affine;
@@ -151,6 +158,17 @@ Encoding fitted(const LayerProblem& p, int32_t taps, const LowBitSettings& s, si
 
 }  // namespace
 
+EsbSettings esb_settings(const LowBitSettings& s) {
+  EsbSettings out;
+  out.format.bits = static_cast<int32_t>(s.bits);
+  out.format.mid_rise = !s.has_zero;
+  out.any_fraction = s.fraction < 0 && s.has_zero;
+  out.format.fraction = out.any_fraction || !s.has_zero ? 0 : s.fraction;
+  out.range = s.range, out.mean_shift = s.mean_shift;
+  out.axis = s.axis, out.group = s.group, out.fitted = s.fitted;
+  return out;
+}
+
 int64_t plane_group(const LowBitSettings& s, int64_t inputs, int64_t taps) {
   if (s.groups == PlaneGroups::slices && s.slices > 1) return (inputs + s.slices - 1) / s.slices;
   if (taps == 1 || s.groups == PlaneGroups::channel || s.groups == PlaneGroups::slices) return 0;
@@ -165,7 +183,7 @@ Result<Encoding> encode_low_bit(const LayerProblem& p, int64_t taps, const LowBi
   for (const double v : p.gram)
     if (!std::isfinite(v))
       return fail(kBadLayer, "a moment of its inputs is ", v, "; check the calibration data");
-  if (s.kind == LowBitKind::uniform && s.axis == ScaleAxis::group && s.group < 1)
+  if (s.kind != LowBitKind::planes && s.axis == ScaleAxis::group && s.group < 1)
     return fail(kBadLayer, "scales by group need a group of 1 to ", kMaxEdge, " inputs, not ",
                 s.group);
   Encoding out;

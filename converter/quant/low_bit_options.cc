@@ -1,5 +1,5 @@
-// The words of `--bwn`, `--twn`, `--uniform` and `--alq` as LowBitOptions. One table of
-// keys for all four; methods.inc has which method knows which key, and its default.
+// The words of `--bwn`, `--twn`, `--uniform`, `--alq` and `--esb` as LowBitOptions. One
+// table of keys for all of them; methods.inc has which method knows which key, and its default.
 #include <charconv>
 #include <cmath>
 #include <sstream>
@@ -47,6 +47,16 @@ class Parser {
                   &s.groups);
     if (key == "slices") return number(key, text, 1, 1 << 20, &s.slices);
     if (key == "planes") return number(key, text, 1, kMaxPlanes, &s.most);
+    if (key == "fraction") {
+      if (text != "auto") return number(key, text, 0, kMaxEsbBits - 2, &s.fraction);
+      s.fraction = -1;
+      return {};
+    }
+    if (key == "zero") return word(key, text, yes_no, &s.has_zero);
+    if (key == "mean") return word(key, text, yes_no, &s.mean_shift);
+    if (key == "range")
+      return word(key, text, {{"8", EsbRange::s8}, {"16", EsbRange::s16}, {"any", EsbRange::any}},
+                  &s.range);
     if (key == "fit") return word(key, text, yes_no, &s.fitted);
     if (key == "threshold")
       return word(key, text, {{"filter", false}, {"layer", true}}, &s.per_layer);
@@ -171,6 +181,17 @@ Result<void> check(const char* method, const LowBitOptions& o) {
     return contradict(
         "fit=no is SAT's rule, one scale per layer: add scales=layer and grid=original, "
         "modified or centered");
+  if (s.kind == LowBitKind::esb) {
+    const EsbSettings esb = esb_settings(s);
+    if (!esb.any_fraction && s.has_zero) QRT_CHECK_OK(check(esb.format));
+    if (!s.has_zero && s.fraction > 0)
+      return contradict("zero=no is a grid of odd numbers, which has no fraction bits");
+    if (s.bits < (s.has_zero ? 2 : 1)) return contradict("bits=", s.bits, " needs zero=no");
+    if (esb_candidates(esb).empty())
+      return contradict("no value set of ", s.bits, " bits",
+                        s.fraction < 0 ? "" : cat(" and ", s.fraction, " fraction bits"),
+                        " fits range=8; add range=16 or range=any");
+  }
   if (s.per_layer && s.fitted)
     return contradict("threshold=layer is a rule of the published projection; add fit=no");
   return {};
@@ -184,9 +205,13 @@ Result<LowBitOptions> parse_low_bit_options(const char* method, const MethodOpti
   o.settings.kind = name == "bwn"   ? LowBitKind::binary
                     : name == "twn" ? LowBitKind::ternary
                     : name == "alq" ? LowBitKind::planes
+                    : name == "esb" ? LowBitKind::esb
                                     : LowBitKind::uniform;
   if (o.settings.kind == LowBitKind::planes) o.settings.bits = 2;
-  if (o.settings.kind != LowBitKind::uniform) o.depthwise = Policy::eight;
+  if (o.settings.kind == LowBitKind::esb) o.settings.bits = 5;
+  const bool is_coarse =
+      o.settings.kind != LowBitKind::uniform && o.settings.kind != LowBitKind::esb;
+  if (is_coarse) o.depthwise = Policy::eight;
   // Scales are part of these encodings and fitted with them.
   o.repairs.scale = o.repairs.normalise = false;
   Parser parser(method);

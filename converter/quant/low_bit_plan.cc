@@ -94,7 +94,8 @@ class Planner {
       if (!applies || policy == Policy::same) continue;
       if (policy == Policy::dense) p.why_not = cat("option ", name, "=dense");
       if (policy == Policy::eight &&
-          (p.settings.kind != LowBitKind::uniform || p.settings.bits < 8)) {
+          ((p.settings.kind != LowBitKind::uniform && p.settings.kind != LowBitKind::esb) ||
+           p.settings.bits < 8)) {
         LowBitSettings eight;
         eight.fitted = true;
         p.settings = eight;
@@ -109,12 +110,18 @@ class Planner {
       p.settings = LowBitSettings();
     const LowBitKind kind = p.settings.kind;
     const bool has_zero = grid_of(p.settings.grid, 2).zero_halves == 0;
-    const int32_t least = kind == LowBitKind::uniform && has_zero ? 2 : 1;
+    const bool needs_two = (kind == LowBitKind::uniform && has_zero) ||
+                           (kind == LowBitKind::esb && p.settings.has_zero);
+    const int32_t least = needs_two ? 2 : 1;
     const int32_t most = kind == LowBitKind::planes ? p.settings.most : 8;
     if (bits < least || bits > most)
       return fail(kCannotBe, p.layer, ": a rule of --layers sets ", bits, " bits; method ", method_,
                   " allows ", least, " to ", most, " with its options, correct the rule");
     p.settings.bits = bits;
+    if (kind == LowBitKind::esb && esb_candidates(esb_settings(p.settings)).empty())
+      return fail(kCannotBe, p.layer, ": a rule of --layers sets ", bits,
+                  " bits, for which no ESB value set has the fraction and range of the options; "
+                  "correct the rule or add range=any");
     return {};
   }
 

@@ -73,6 +73,25 @@ Affine noise_codes(const LowBitPlan& p, Noise& noise) {
   return out;
 }
 
+Table noise_table(const LowBitPlan& p, Noise& noise) {
+  const LowBitSettings& s = p.settings;
+  Table out = esb_table(esb_candidates(esb_settings(s))[0]);
+  out.scales.axis = s.axis;
+  int64_t scales = s.axis == ScaleAxis::layer ? 1 : p.outputs;
+  if (s.axis == ScaleAxis::group) {
+    out.scales.group = s.group;
+    out.taps = static_cast<int32_t>(p.taps);
+    scales *= (p.inputs + s.group - 1) / s.group;
+  }
+  for (int64_t i = 0; i < scales; ++i) out.scales.values.push_back(noise.scale());
+  if (s.mean_shift)
+    for (int64_t i = 0; i < (s.axis == ScaleAxis::layer ? 1 : p.outputs); ++i)
+      out.offset.push_back(0.1f + noise.scale());
+  for (int64_t i = 0; i < p.outputs * p.inputs; ++i)
+    out.codes.push_back(static_cast<uint8_t>(noise.below(uint32_t{1} << out.bits)));
+  return out;
+}
+
 Result<MethodReport> outline(const char* method, ir::Graph& graph, const MethodOptions& words,
                              bool has_data) {
   auto options = parse_low_bit_options(method, words);
@@ -91,6 +110,8 @@ Result<MethodReport> outline(const char* method, ir::Graph& graph, const MethodO
     if (p.is_coded()) {
       if (p.settings.kind == LowBitKind::uniform)
         layer.encoding = noise_codes(p, noise);
+      else if (p.settings.kind == LowBitKind::esb)
+        layer.encoding = noise_table(p, noise);
       else
         layer.encoding = noise_planes(p, noise);
       layer.source = method;
@@ -124,8 +145,12 @@ std::vector<Candidate> candidates(const LowBitPlan& p, const LowBitOptions& o) {
   const LowBitKind kind = o.settings.kind;
   if (kind == LowBitKind::planes)
     for (int32_t bits = 1; bits <= o.settings.most; ++bits) add(o.settings, bits);
-  if (kind == LowBitKind::uniform)
-    for (int32_t bits = 2; bits <= 8; ++bits) add(o.settings, bits);
+  if (kind == LowBitKind::uniform || kind == LowBitKind::esb)
+    for (int32_t bits = 2; bits <= 8; ++bits) {
+      LowBitSettings s = o.settings;
+      s.bits = bits;
+      if (kind == LowBitKind::uniform || !esb_candidates(esb_settings(s)).empty()) add(s, bits);
+    }
   if (kind == LowBitKind::binary || kind == LowBitKind::ternary) {
     add(o.settings, {});
     for (const int32_t bits : {3, 4, 6, 8}) add(LowBitSettings(), bits);
@@ -221,6 +246,7 @@ QRT_LOW_BIT(bwn)
 QRT_LOW_BIT(twn)
 QRT_LOW_BIT(uniform)
 QRT_LOW_BIT(alq)
+QRT_LOW_BIT(esb)
 #undef QRT_LOW_BIT
 
 }  // namespace qrt::quant
