@@ -6,13 +6,15 @@
 //
 // A folded value keeps its name, so that parameters are still found by name. An
 // encoded constant is never decoded on the way: it may be reshaped within its
-// rows, everything else is refused.
+// rows, everything else is refused. A weight that the source rounds to a grid is encoded as what
+// it is (folded_grids.h).
 #include <algorithm>
 #include <utility>
 
 #include "converter/base/text.h"
 #include "converter/eval/compute.h"
 #include "converter/ir/edit.h"
+#include "converter/passes/folded_grids.h"
 #include "converter/passes/passes.h"
 
 namespace qrt::passes {
@@ -41,6 +43,7 @@ class Folder {
       graph_.values[graph_.nodes[i].out[0]].producer = static_cast<ir::NodeId>(i);
     }
     keep_constant_outputs();
+    grids_.encode(graph_);
     ir::remove_dead(graph_);
     QRT_CHECK_OK(refuse_leftovers());
     return infer_shapes(graph_);  // a vanished cast changes the types behind it
@@ -154,6 +157,7 @@ class Folder {
                     "; check the constants of the source model");
       }
     }
+    grids_.note(graph_, node);
     ir::Constant constant;
     constant.data = std::move(result->data);
     constant.ints = std::move(result->ints);
@@ -196,6 +200,7 @@ class Folder {
 
   ir::Graph& graph_;
   int64_t folded_ = 0;
+  FoldedGrids grids_;
 };
 
 }  // namespace
