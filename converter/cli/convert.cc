@@ -12,6 +12,7 @@
 #include "converter/base/text.h"
 #include "converter/cli/data.h"
 #include "converter/cli/engine.h"
+#include "converter/cli/low_bits.h"
 #include "converter/cli/points.h"
 #include "converter/cli/progress.h"
 #include "converter/eval/evaluate.h"
@@ -252,7 +253,8 @@ std::vector<std::vector<float>> floats_of(const std::vector<eval::Tensor>& tenso
 }  // namespace
 
 Source load_source(const std::string& model, const std::string& weights,
-                   const std::map<std::string, std::vector<int64_t>>& shapes, bool print_passes) {
+                   const std::map<std::string, std::vector<int64_t>>& shapes, bool print_passes,
+                   bool low_bits) {
   Source source;
   import::Imported imported = take(import::import_onnx(model, {shapes}), model);
   source.graph = std::move(imported.graph);
@@ -268,7 +270,9 @@ Source load_source(const std::string& model, const std::string& weights,
                                report.norms, " batch norms"));
     append(source.notes, report.notes);
   }
-  check(passes::run_pipeline(source.graph, passes::prepare_passes(), printer(print_passes)), model);
+  for (const auto list :
+       {low_bits ? lowbit::steps_passes() : std::span<const ir::Pass>(), passes::prepare_passes()})
+    check(passes::run_pipeline(source.graph, list, printer(print_passes)), model);
   append(source.notes, source.graph.notes);
   source.graph.notes.clear();
   return source;
@@ -330,6 +334,7 @@ Built build(const ConvertOptions& o, const ir::Graph& graph, const emit::FileInf
   lattice::recognise(coded, o.lattice);
   ir::Graph laid_out = lay_out(o, coded);
   apply_int8(o, data, laid_out);
+  if (o.low_bits) take(lowbit::streamline(laid_out), o.model);
   return write(o, laid_out, info);
 }
 
@@ -449,7 +454,7 @@ void measure_points(const ConvertOptions& o, const ir::Graph& original, const Sa
 }
 
 Converted convert_with(const ConvertOptions& o, std::unique_ptr<WorkFile>& work) {
-  Source source = load_source(o.model, o.weights, o.shapes, o.print_passes);
+  Source source = load_source(o.model, o.weights, o.shapes, o.print_passes, o.low_bits);
   ir::Graph& graph = source.graph;
   const auto preprocessing =
       o.preprocess.empty() ? std::nullopt : io::parse_preprocessing(o.preprocess);
@@ -493,10 +498,13 @@ Converted convert_with(const ConvertOptions& o, std::unique_ptr<WorkFile>& work)
   const int8::Report int8 = apply_int8(o, {samples.calibration, {}}, laid_out);
   append(source.notes, int8.notes);
   append(result.warnings, int8.warnings);
+  lowbit::Report low_bits;
+  if (o.low_bits) low_bits = take(lowbit::streamline(laid_out), o.model);
   // What the file means: with bytes, the graph as it is laid out now.
+  const bool bytes = o.int8 || !low_bits.layers.empty();
   const std::vector<eval::Tensor> want =
-      take(eval::evaluate(o.int8 ? laid_out : graph, input), o.model);
-  const double tolerance = o.int8 ? std::max(o.tolerance, kInt8Tolerance) : o.tolerance;
+      take(eval::evaluate(bytes ? laid_out : graph, input), o.model);
+  const double tolerance = std::max(o.tolerance, o.int8 ? kInt8Tolerance : low_bits.tolerance);
   if (!samples.golden.empty())
     info.golden = emit::Golden{floats_of(input), floats_of(want), static_cast<float>(tolerance)};
 
@@ -506,7 +514,10 @@ Converted convert_with(const ConvertOptions& o, std::unique_ptr<WorkFile>& work)
   result.file = std::move(built.file);
   result.sizes = std::move(built.sizes);
 
-  if (!o.quiet) std::fputs((lattice::found_table(lattices) + int8_table(int8)).c_str(), stdout);
+  if (!o.quiet)
+    std::fputs(
+        (lattice::found_table(lattices) + int8_table(int8) + low_bits_table(low_bits)).c_str(),
+        stdout);
   const auto got = run_file(result.file, o.output.empty() ? "the converted file" : o.output, input);
   result.error = relative_error(got, want);
   if (!(result.error <= tolerance))

@@ -27,10 +27,12 @@ struct Source {
   std::vector<std::string> notes;
 };
 
-// Imports, sets a checkpoint's weights (`weights` may be empty) and runs the prepare passes.
+// Imports, sets a checkpoint's weights (`weights` may be empty) and runs the prepare passes, with
+// `low_bits` after those that find thresholds behind layers of integers.
 // Throws ToolError with the code of the stage that refused.
 Source load_source(const std::string& model, const std::string& weights,
-                   const std::map<std::string, std::vector<int64_t>>& shapes, bool print_passes);
+                   const std::map<std::string, std::vector<int64_t>>& shapes, bool print_passes,
+                   bool low_bits = true);
 
 struct Converted {
   std::vector<uint8_t> file;

@@ -310,6 +310,9 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
   app.add_option("--report-points", o.report_points,
                  "With --test: so many other settings are converted for the plot, 0 to 4")
       ->check(CLI::Range(int64_t{0}, int64_t{4}));
+  app.add_flag(
+      "!--no-lowbit", o.low_bits,
+      "Compute in f32 what the model rounds to grids, instead of in bytes, bits and integers");
   app.add_flag("--print-passes", o.print_passes, "The graph after every pass, to standard error");
   app.add_flag("--dry-run", o.dry_run,
                "Sizes and times per layer for this CPU; computes and writes nothing");
@@ -328,6 +331,8 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
   o.int8 = activations == "int8";
   set_lattice(lattice, o);
   o.lattice.only_blocks = o.int8;
+  const bool no_low_bits = !o.low_bits;
+  o.low_bits = o.low_bits && !o.int8;
   check(o, layers);
   if (!layers.empty()) {
     const std::vector<uint8_t> text = io::read_file(layers, uint64_t{1} << 20);
@@ -335,6 +340,7 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
     if (!o.method.empty()) o.method_options["layers"] = o.layers;
   }
   o.command = record(o);
+  if (no_low_bits) o.command += o.command.empty() ? "--no-lowbit" : " --no-lowbit";
   return true;
 }
 

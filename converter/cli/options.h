@@ -28,6 +28,7 @@ struct ConvertOptions {
   bool searches() const { return target_size > 0 || max_drop >= 0; }
   std::string layers;               // the text of --layers
   bool int8 = false;                // --activations int8
+  bool low_bits = true;             // what the model rounds to a grid becomes bytes and bits
   std::string calibration = "mse";  // how their ranges are chosen
   std::string first_last = "int8";  // what the first and last layers compute in
   std::string target = "portable";  // machines that contracts are chosen for

@@ -85,6 +85,7 @@ class Writer {
       }
       for (const auto* v : {&op.scale, &op.bias})
         if (!v->empty()) bulk_.add_numbers(*v);
+      t_.place_thresholds(op);
     }
     for (const lower::Tensor& t : file_.tensors)
       if (t.is_constant) bulk_.add(element_bytes(t.type, t.data, t.ints));

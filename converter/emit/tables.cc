@@ -105,12 +105,17 @@ Tables::Act Tables::activation(ir::Clamp c) {
   return a;
 }
 
+void Tables::place_thresholds(const Operator& op) {
+  if (!op.thresholds.empty())
+    thresholds_[&op] = bulk_.add_codes(int_bytes(ir::ElementType::i32, op.thresholds));
+}
+
 template <class Layer>
 Tables::Offset<fb::Epilogue> Tables::epilogue(const Operator& op, const Layer& layer) {
   if constexpr (requires { layer.thresholds; })
     if (layer.thresholds) {
       fb::EpilogueBuilder t(b_);
-      t.add_thresholds(bulk_.add_codes(int_bytes(ir::ElementType::i32, op.thresholds)));
+      t.add_thresholds(thresholds_.at(&op));
       t.add_threshold_count(op.thresholds_each);
       t.add_threshold_first(static_cast<uint8_t>(layer.first));
       t.add_threshold_step(static_cast<uint8_t>(layer.step));

@@ -4,6 +4,7 @@
 #ifndef QRT_CONVERTER_EMIT_TABLES_H_
 #define QRT_CONVERTER_EMIT_TABLES_H_
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,6 +30,9 @@ class Tables {
   Offset<fb::Weights> weights(const lower::Weights&, const StoredWeights&);
   Offset<fb::Tensor> tensor(const lower::Tensor&);
   Offset<fb::Operator> op(const lower::Operator&);
+
+  // The buffer of an operator's thresholds, before any table is written.
+  void place_thresholds(const lower::Operator&);
 
  private:
   struct Act {
@@ -80,6 +84,7 @@ class Tables {
 
   flatbuffers::FlatBufferBuilder& b_;
   Bulk& bulk_;
+  std::map<const lower::Operator*, uint32_t> thresholds_;
 };
 
 }  // namespace qrt::emit

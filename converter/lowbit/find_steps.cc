@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "converter/base/text.h"
 #include "converter/ir/edit.h"
 #include "converter/lowbit/chain.h"
 #include "converter/lowbit/grid.h"
@@ -92,7 +91,6 @@ class Finder {
   Result<void> run() {
     for (NodeId i = 0; i < static_cast<NodeId>(g_.nodes.size()); ++i) {
       bool done = false;
-      narrow(i);
       QRT_CHECK_OK(consider(i, &done));
       if (done) ++i;  // a node was put in front
       update_grid(g_, g_.nodes[at(i)], grids_);
@@ -107,31 +105,10 @@ class Finder {
     if (!chain) return {};
     const Node& layer = g_.nodes[at(chain->layer)];
     const auto sums = sums_of(g_, layer, grid(layer.in[0]));
-    if (!sums || is_done(*chain, *sums)) return {};
+    if (!sums || is_done(*chain, *sums) || rounds_to_bytes(g_, g_.nodes[at(i)])) return {};
     const auto levels = Levels::of(g_, g_.nodes[at(i)], static_cast<int64_t>(sums->unit.size()));
     if (!levels) return {};
     return rewrite(*chain, *sums, *levels, done);
-  }
-
-  // Weights of 9 bits, where their layer may sum integers otherwise.
-  void narrow(NodeId i) {
-    const Node& n = g_.nodes[at(i)];
-    if (!passes::takes_codes(n) || n.out.empty() || !grid(n.in[0])) return;
-    const ir::Constant* w = ir::constant_of(g_, n.in[1]);
-    if (w == nullptr || w->encoding == nullptr) return;
-    const ir::Value weight = passes::value_of(g_, n.in[1]);
-    const int64_t outputs = weight.shape.at(0);
-    const auto narrowed =
-        narrow_weights(*w->encoding, outputs, ir::element_count(weight.shape) / outputs);
-    if (!narrowed) return;
-    g_.notes.push_back(
-        cat(n.name, ": weights of ", narrowed->rounded, " of ", outputs,
-            " outputs are more than 127 steps from zero; these outputs are rounded to 8 "
-            "bits with a scale of their own"));
-    ir::Constant c{
-        w->type, {}, {}, std::make_shared<const quant::Encoding>(narrowed->encoding), w->source};
-    const ValueId made = ir::add_constant(g_, weight.name + ".narrow", weight.shape, std::move(c));
-    g_.nodes[at(i)].in[1] = made;
   }
 
   // Thresholds right behind sums and half way between them, as this pass leaves them.

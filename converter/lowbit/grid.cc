@@ -54,6 +54,14 @@ std::optional<Grid> grid_made_by(const ir::Graph& g, const ir::Node& n) {
   return {};
 }
 
+bool rounds_to_bytes(const ir::Graph& g, const ir::Node& n) {
+  const auto* fake = std::get_if<ir::FakeQuantize>(&n.attr);
+  if (fake == nullptr || !fake->zero_after) return false;
+  const auto grid = grid_made_by(g, n);
+  return fake->rounding == ir::FakeQuantize::Rounding::half_even && grid && grid->step == 1 &&
+         grid->low == 0 && grid->high == 255;
+}
+
 bool keeps_grid(const ir::Node& n) {
   if (const auto* pool = std::get_if<ir::Pool2d>(&n.attr))
     return pool->mode == ir::Pool2d::Mode::max;

@@ -30,6 +30,10 @@ std::optional<Grid> grid_of_levels(double scale, double bias, int64_t count);
 // by channel.
 std::optional<Grid> grid_made_by(const ir::Graph&, const ir::Node&);
 
+// Whether this is ONNX's rounding to nearest, ties to even, onto all 256 bytes: what the engine's
+// layers, sums and averages of bytes end with.
+bool rounds_to_bytes(const ir::Graph&, const ir::Node&);
+
 // Whether the operator keeps its input's grid: moves and maximum pools, and pads with 0.
 bool keeps_grid(const ir::Node&);
 

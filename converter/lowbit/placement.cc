@@ -42,13 +42,6 @@ bool computes_bytes(const Graph& g, const Node& n) {
   return a.shape == b.shape && a.batched == b.batched;
 }
 
-// Round to nearest, ties to even, onto all bytes: what the engine's own sums of bytes do.
-bool rounds_to_bytes(const Node& n, const Grid& grid) {
-  const auto* fake = std::get_if<ir::FakeQuantize>(&n.attr);
-  return fake != nullptr && fake->rounding == ir::FakeQuantize::Rounding::half_even &&
-         grid.step == 1 && grid.low == 0 && grid.high == 255;
-}
-
 class Placing {
  public:
   explicit Placing(const Graph& g)
@@ -96,15 +89,17 @@ class Placing {
   bool takes_over(size_t before, size_t quantizer) const {
     const Node &n = g_.nodes[before], &q = g_.nodes[quantizer];
     if (p_.sums[before]) {
+      if (passes::inputs_of(n).residual >= 0) return false;
+      if (rounds_to_bytes(g_, q)) return true;
       const auto* steps = std::get_if<ir::Steps>(&q.attr);
-      if (steps == nullptr || passes::inputs_of(n).residual >= 0) return false;
+      if (steps == nullptr) return false;
       const ir::Value& x = passes::value_of(g_, q.in[0]);
       const auto rank = static_cast<int32_t>(x.shape.size());
       const int32_t axis = steps->axis < 0 ? steps->axis + rank : steps->axis;
       return steps->scale > 0 && *passes::clamp_of(const_cast<Node&>(n)) == ir::kNoClamp &&
              (passes::value_of(g_, q.in[1]).shape.at(0) == 1 || axis == rank - 1);
     }
-    if (!computes_bytes(g_, n) || !rounds_to_bytes(q, *p_.grid[at(q.out[0])])) return false;
+    if (!computes_bytes(g_, n) || !rounds_to_bytes(g_, q)) return false;
     for (const ValueId v : n.in)
       if (!p_.grid[at(v)]) return false;
     return true;

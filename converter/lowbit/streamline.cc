@@ -204,6 +204,7 @@ class Rewriter {
 
   bool take_over(Node& n, const Sums& sums, const Grid& x, const Node& quantizer,
                  std::string* what) {
+    if (std::holds_alternative<ir::FakeQuantize>(quantizer.attr)) return true;  // as it stands
     const auto steps = sum_steps(n, sums, quantizer);
     const ValueId y = quantizer.out[0];
     const Grid& to = *p_.grid[at(y)];
@@ -276,9 +277,33 @@ class Rewriter {
   Report report_;
 };
 
+// Weights of 9 bits, where their layer may sum integers otherwise.
+void narrow(Graph& g) {
+  const auto all = grids(g);
+  for (size_t i = 0; i < g.nodes.size(); ++i) {
+    if (!passes::takes_codes(g.nodes[i]) || !all[at(g.nodes[i].in[0])]) continue;
+    const ir::Constant* w = ir::constant_of(g, g.nodes[i].in[1]);
+    if (w == nullptr || w->encoding == nullptr) continue;
+    const ir::Value weight = passes::value_of(g, g.nodes[i].in[1]);
+    const int64_t outputs = weight.shape.at(0);
+    const auto narrowed =
+        narrow_weights(*w->encoding, outputs, ir::element_count(weight.shape) / outputs);
+    if (!narrowed) continue;
+    g.notes.push_back(
+        cat(g.nodes[i].name, ": weights of ", narrowed->rounded, " of ", outputs,
+            " outputs are more than 127 steps from zero; these outputs are rounded to "
+            "8 bits with a scale of their own"));
+    ir::Constant c{
+        w->type, {}, {}, std::make_shared<const quant::Encoding>(narrowed->encoding), w->source};
+    const ir::ValueId made = ir::add_constant(g, weight.name, weight.shape, std::move(c));
+    g.nodes[i].in[1] = made;
+  }
+}
+
 }  // namespace
 
 Result<Report> streamline(Graph& g) {
+  narrow(g);
   Placement p = place(g);
   const bool any =
       std::any_of(p.sums.begin(), p.sums.end(), [](const auto& s) { return s.has_value(); });
