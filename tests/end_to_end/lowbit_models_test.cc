@@ -1,0 +1,228 @@
+// Networks that came quantized - QONNX, QDQ, QLinear, and published low-bit weights with
+// graphs made by tests/support/build_lowbit_models.py - converted and run by the commands a
+// user types: golden outputs, and as many right answers as the data's manifest states.
+#include <doctest/doctest.h>
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/support/command.h"
+#include "tests/support/python.h"
+#include "tests/support/real_data.h"
+
+namespace {
+
+using namespace qrt::test;  // NOLINT: a test
+
+constexpr const char* kScript = "tests/support/build_lowbit_models.py";
+
+int64_t bytes_of(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 ? static_cast<int64_t>(info.st_size) : -1;
+}
+
+// Whether the data, and a Python for the samples, are there.
+bool have_data(std::string* python) {
+  if (real_data("").empty()) {
+    MESSAGE("SKIPPED: QRT_DATA is not set");
+    return false;
+  }
+  *python = python_with("numpy, onnx, torch");
+  if (python->empty())
+    MESSAGE(
+        "SKIPPED: no Python with numpy, onnx and torch; toolchains/bootstrap.sh train installs "
+        "them");
+  return !python->empty();
+}
+
+// A network and what is known of it.
+struct Network {
+  std::string model;    // under QRT_DATA; empty: made by the script under the name of its samples
+  std::string samples;  // a name the script knows, or a file under QRT_DATA
+  std::string golden;   // under QRT_DATA
+  double tolerance = 1e-4;  // of golden outputs, relative to the largest
+  int64_t golden_rows_off = 0;
+  int64_t correct = -1, correct_off = 0;  // of the samples
+  std::vector<std::string> says;          // lines of the conversion's report
+};
+
+struct Converted {
+  std::string file, report;
+};
+
+Converted convert(const Network& n, const std::string& model) {
+  Converted r{scratch("lowbit.qrt"), ""};
+  const CommandResult done = run_command({command("qrt-convert"), model, "-o", r.file});
+  CAPTURE(done.err);
+  REQUIRE(done.signal == 0);
+  REQUIRE(done.code == 0);
+  r.report = done.out;
+  for (const std::string& line : n.says)
+    CHECK_MESSAGE(done.out.find(line) != std::string::npos, line);
+  MESSAGE(model << ": " << bytes_of(model) << " bytes, as .qrt " << bytes_of(r.file));
+  return r;
+}
+
+NpyFloats run(const std::string& file, const std::string& input) {
+  const std::string out = scratch("scores.npy");
+  const CommandResult done =
+      run_command({command("qrt"), "run", file, "--input", input, "--output", out});
+  CAPTURE(done.err);
+  REQUIRE(done.signal == 0);
+  REQUIRE(done.code == 0);
+  return read_npy(out);
+}
+
+// Rows that differ from the golden ones.
+void check_golden(const Network& n, const NpyFloats& scores) {
+  if (n.golden.empty()) return;
+  const NpyFloats want = read_npy(real_data(n.golden));
+  REQUIRE(want.shape[0] > 0);
+  const size_t row = want.data.size() / static_cast<size_t>(want.shape[0]);
+  REQUIRE(scores.data.size() >= want.data.size());
+  double largest = 0;
+  for (const float w : want.data) largest = std::max(largest, std::fabs(static_cast<double>(w)));
+  int64_t off = 0;
+  double worst = 0;
+  for (size_t at = 0; at < want.data.size(); at += row) {
+    double most = 0;
+    for (size_t k = at; k < at + row; ++k)
+      most = std::max(
+          most, std::fabs(static_cast<double>(scores.data[k]) - static_cast<double>(want.data[k])));
+    off += !(most <= n.tolerance * largest);
+    worst = std::max(worst, most / largest);
+  }
+  MESSAGE(off << " of " << want.shape[0] << " golden rows differ, at most by " << worst);
+  CHECK(off <= n.golden_rows_off);
+}
+
+// The class of a row: the largest score, of equal ones the first; or the number itself.
+int64_t right_answers(const NpyFloats& scores, const NpyFloats& labels) {
+  const size_t rows = labels.data.size(), row = scores.data.size() / rows;
+  int64_t right = 0;
+  for (size_t i = 0; i < rows; ++i) {
+    const float* from = &scores.data[i * row];
+    const auto found =
+        row == 1 ? static_cast<int64_t>(*from) : std::max_element(from, from + row) - from;
+    right += found == static_cast<int64_t>(labels.data[i]);
+  }
+  return right;
+}
+
+void check_network(const Network& n) {
+  std::string python;
+  if (!have_data(&python)) return;
+  CAPTURE(n.model);
+  CAPTURE(n.samples);
+  std::string model = real_data(n.model), input = real_data(n.samples);
+  const bool made = bytes_of(input) < 0;
+  const std::string folder = scratch("lowbit");
+  if (made) {
+    REQUIRE(run_command({"mkdir", "-p", folder}).code == 0);
+    const CommandResult built = run_script(python, kScript, {real_data(""), folder, n.samples});
+    REQUIRE_MESSAGE(built.code == 0, built.err);
+    input = folder + "/" + n.samples + ".in.npy";
+    if (n.model.empty()) model = folder + "/" + n.samples + ".onnx";
+  }
+  const Converted converted = convert(n, model);
+  const NpyFloats scores = run(converted.file, input);
+  check_golden(n, scores);
+  if (n.correct >= 0) {
+    const NpyFloats labels = read_npy(folder + "/" + n.samples + ".labels.npy");
+    const int64_t right = right_answers(scores, labels);
+    MESSAGE(right << " of " << labels.data.size() << " right, stated are " << n.correct);
+    CHECK(std::abs(right - n.correct) <= n.correct_off);
+  }
+  run_command({"rm", "-rf", folder});
+}
+
+TEST_SUITE_BEGIN("long");
+
+TEST_CASE("lowbit models: TFC, one bit") {
+  check_network({"qonnx/TFC_1W1A.onnx", "mnist_unit", "qonnx/TFC_1W1A.golden_logits_first100.npy",
+                 1e-4, 0, 4535});
+}
+
+TEST_CASE("lowbit models: TFC, two bits") {
+  check_network({"qonnx/TFC_2W2A.onnx", "mnist_unit", "qonnx/TFC_2W2A.golden_logits_first100.npy",
+                 1e-4, 0, 4768});
+}
+
+TEST_CASE("lowbit models: TFC as FINN streamlines it") {
+  check_network({"qonnx/finn_tfc_w1a1_multithreshold.onnx", "mnist_raw",
+                 "qonnx/finn_tfc_w1a1_multithreshold.golden_class_first100.npy", 1e-6, 0, 4535});
+}
+
+TEST_CASE("lowbit models: keywords, three bits") {
+  check_network({"qonnx/kws_w3a3_mlperf_v07.onnx", "kws_w3a3",
+                 "qonnx/kws_w3a3_mlperf_v07.golden_logits_first100.npy", 1e-4, 0, 499});
+}
+
+TEST_CASE("lowbit models: binary CIFAR-10 network") {
+  check_network({"qonnx/cnvW1A1_cifar10_bnnpynq.onnx", "cifar_unit",
+                 "binary/cnvW1A1_cifar10.golden_scores_first100.npy", 1e-6, 0, 784});
+}
+
+TEST_CASE("lowbit models: without labels") {
+  for (const char* name : {"unsw_nb15-mlp-w2a2", "qkeras_jettagging", "radioml_vgg10_w8a8"}) {
+    const std::string stem = std::string("qonnx/") + name;
+    check_network({stem + ".onnx", stem + ".golden_input.npy", stem + ".golden_output.npy", 1e-4});
+  }
+}
+
+TEST_CASE("lowbit models: networks of published weights") {
+  check_network({"", "lfc_w1a1", "binary/lfcW1A1_mnist.golden_out_first100.npy", 1e-6, 0, 4880});
+  check_network(
+      {"", "cnv_w1a1", "binary/cnvW1A1_cifar10.golden_scores_first100.npy", 1e-6, 0, 784});
+  check_network({"", "uniform_resnet10_2bit",
+                 "lowbit/apot_mnist_resnet10_2bit_uniform.golden_logits_first100.npy", 1e-4, 0,
+                 1951});
+  check_network({"", "uniform_resnet10_4bit",
+                 "lowbit/apot_mnist_resnet10_4bit_uniform.golden_logits_first100.npy", 1e-4, 0,
+                 1965});
+}
+
+// Its first layer sums floats, and their last bit may decide for the next of 255 levels.
+TEST_CASE("lowbit models: super resolution within a level of its output") {
+  check_network({"qonnx/espcn_subpixel_quant.onnx", "qonnx/espcn_subpixel_quant.golden_input.npy",
+                 "qonnx/espcn_subpixel_quant.golden_output.npy", 1.01 / 255});
+}
+
+// Residual sums are floats in these: where one lies next to the middle of two of few levels, the
+// order of a sum decides, in their authors' programs as well, and such a row has other scores. The
+// right answers agree but for one.
+TEST_CASE("lowbit models: networks of residual sums in floats") {
+  check_network({"",
+                 "adabin_resnet20",
+                 "lowbit/adabin_cifar_resnet20_1w1a.golden_logits_first100.npy",
+                 1e-4,
+                 15,
+                 881,
+                 1,
+                 {}});
+  check_network({"",
+                 "apot_resnet20_2bit",
+                 "lowbit/apot_cifar_resnet20_2bit.golden_logits_first100.npy",
+                 1e-4,
+                 15,
+                 913,
+                 1,
+                 {}});
+  check_network({"",
+                 "apot_resnet20_4bit",
+                 "lowbit/apot_cifar_resnet20_4bit.golden_logits_first100.npy",
+                 1e-4,
+                 15,
+                 925,
+                 1,
+                 {}});
+}
+
+TEST_SUITE_END();
+
+}  // namespace
