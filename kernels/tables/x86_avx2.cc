@@ -18,7 +18,7 @@ using Wide = Lanes<Lines<Ymm, 2>, Lines<Ymm, 1>, Lines<Xmm, 1>>;
 
 constexpr OutputsCost kOutputsCost = {2.0f, 0.8f, 0.7f, 0.3f, 0.4f};
 // AMD EPYC (Zen 4) at 3 GHz; for lines of 64, 32 and 16 rows.
-constexpr LanesCost kLanesCost[] = {{1.2f, 4.0f, 0.4f, 0.5f, 0.8f, 0.07f, 0.2f},
+constexpr LanesCost kLanesCost[] = {{1.2f, 2.8f, 0.55f, 0.65f, 0.9f, 0.04f, 0.2f},
                                     {0.6f, 2.0f, 0.3f, 0.35f, 0.5f, 0.07f, 0.2f},
                                     {0.6f, 1.0f, 0.25f, 0.3f, 0.4f, 0.07f, 0.25f}};
 float lanes_cost_ns(const Shape& s) {
