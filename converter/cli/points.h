@@ -38,9 +38,9 @@ Accuracy graph_accuracy(const ir::Graph&, const TestData&);
 // Of a file in libqrt. Throws ToolError with libqrt's codes.
 Accuracy file_accuracy(std::span<const uint8_t> file, const TestData&);
 
-// Other settings of the conversion's method, at most `most`, each with a name: of pq a sixteenth and
-// a quarter of the entries, blocks of half and of twice the length; of uniform 2 to 6 bits, of alq
-// averages of 1 to 4. Empty for methods without such settings.
+// Other settings of the conversion's method, at most `most`, each with a name: of pq a sixteenth
+// and a quarter of the entries, blocks of half and of twice the length; of uniform 2 to 6 bits, of
+// alq averages of 1 to 4. Empty for methods without such settings.
 struct Variant {
   std::string name;
   std::map<std::string, std::string> method_options;
