@@ -40,17 +40,20 @@ inline NpyFloats read_npy(const std::string& path) {
     count *= static_cast<size_t>(out.shape.back());
   }
   out.data.resize(count);
-  if (header.find("f4") != std::string::npos) {
-    std::memcpy(out.data.data(), bytes.data() + start, 4 * count);
-  } else if (header.find("<i8") != std::string::npos) {
+  const auto numbers = [&](auto value) {
     for (size_t i = 0; i < count; ++i) {
-      int64_t value = 0;
-      std::memcpy(&value, bytes.data() + start + 8 * i, 8);
+      std::memcpy(&value, bytes.data() + start + i * sizeof value, sizeof value);
       out.data[i] = static_cast<float>(value);
     }
-  } else {
-    for (size_t i = 0; i < count; ++i) out.data[i] = static_cast<int8_t>(bytes[start + i]);
-  }
+  };
+  if (header.find("f4") != std::string::npos)
+    numbers(float{});
+  else if (header.find("<i8") != std::string::npos)
+    numbers(int64_t{});
+  else if (header.find("<i4") != std::string::npos)
+    numbers(int32_t{});
+  else
+    numbers(int8_t{});
   return out;
 }
 
