@@ -17,6 +17,13 @@ import tempfile
 
 PREPROCESS = '{"scale": 0.00392156862745098, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}'
 PQ = ["--method", "pq", "--calibrate", "calibration.npy"]
+
+
+def bits(method, *options):
+    words = ["--method", method, "--calibrate", "calibration.npy"]
+    return words + ["--" + method] + list(options) if options else words
+
+
 SETTINGS = [
     ("dense", []),
     ("pq, 3 weights to a code of 256", PQ + ["--pq", "block_3x3=3", "centroids_fc=64"]),
@@ -24,6 +31,15 @@ SETTINGS = [
     ("pq, 6 weights to a code of 256", PQ + ["--pq", "block_3x3=6", "centroids_fc=64"]),
     ("pq, 9 weights to a code of 256", PQ + ["--pq", "block_3x3=9", "centroids_fc=64"]),
     ("pq, 9 weights to a code of 64", PQ + ["--pq", "block_3x3=9", "centroids_conv=64", "centroids_fc=64"]),
+    ("uniform, 8 bits", bits("uniform")),
+    ("uniform, 4 bits", bits("uniform", "bits=4")),
+    ("uniform, 3 bits", bits("uniform", "bits=3")),
+    ("ESB, 6 bits", bits("esb", "bits=6")),
+    ("ESB, 5 bits", bits("esb", "bits=5")),
+    ("ESB, 4 bits", bits("esb", "bits=4")),
+    ("ALQ, 2 signs to a group on average", bits("alq")),
+    ("ternary (TWN)", bits("twn")),
+    ("binary (BWN)", bits("bwn")),
 ]
 
 

@@ -48,7 +48,7 @@ struct Network {
   double tolerance = 1e-4;  // of golden outputs, relative to the largest
   int64_t golden_rows_off = 0;
   int64_t correct = -1, correct_off = 0;  // of the samples
-  std::vector<std::string> says;          // lines of the conversion's report
+  std::vector<std::string> says = {};     // lines of the conversion's report
 };
 
 struct Converted {
