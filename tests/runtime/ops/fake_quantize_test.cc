@@ -142,7 +142,8 @@ TEST_CASE("steps: counts the thresholds reached, by comparison and by search") {
           const size_t row = many ? i / inner % rows : 0;
           float reached = 0;
           for (uint32_t k = 0; k < count; ++k) reached += x[i] >= thresholds[row * count + k];
-          want.push_back(a.bias + a.scale * reached);
+          const volatile float product = a.scale * reached;  // never fused with the addition
+          want.push_back(a.bias + product);
         }
         for (const uint32_t threads : {1u, 2u}) {
           OpRun run;
