@@ -59,12 +59,12 @@ Status read_tensor(const Reader& r, const fb::Tensor& t, TensorInfo& info) {
   info.is_constant = t.is_constant();
   QRT_REQUIRE(!info.batched || (info.shape.rank > 0 && !info.is_constant), kBadModel, 124,
               "a tensor without dimensions or with constant data cannot depend on the batch");
+  QRT_TRY(read_quantization(t, info));
   if (info.is_constant) {
     QRT_TRY(read_buffer(r, t.buffer(), &info.constant));
     QRT_TRY(equal_size(info.constant.size(), CheckedSize(*elements) * size_of(info.dtype), 123,
                        "the constant's buffer has another size than its shape"));
   }
-  QRT_TRY(read_quantization(t, info));
   return check_features(t.features(), info.shape);
 }
 
