@@ -10,6 +10,7 @@
 #include "kernels/int8/generic_coded_dot.h"
 #include "kernels/int8/generic_depthwise.h"
 #include "kernels/int8/generic_gemm.h"
+#include "kernels/int8/generic_packed.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -72,8 +73,8 @@ struct Neon : NeonBase {
 }  // namespace
 
 const Kit int8_neon = {
-    step_bytes<Neon>(), sums<Neon>,   panel<Neon>, gemm<Neon>,      dot<Neon>,
-    quantize<Neon>,     decode<Neon>, round<Neon>, coded_dot<Neon>, depthwise_panel<Neon>,
-    depthwise<Neon>,    Neon::kOffset};
+    step_bytes<Neon>(), sums<Neon>,    panel<Neon>, gemm<Neon>,      dot<Neon>,
+    quantize<Neon>,     decode<Neon>,  round<Neon>, coded_dot<Neon>, depthwise_panel<Neon>,
+    depthwise<Neon>,    Neon::kOffset, packed<Neon>};
 
 }  // namespace qrt::kernels::int8

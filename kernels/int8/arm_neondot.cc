@@ -9,6 +9,7 @@
 #include "kernels/int8/generic_coded_dot.h"
 #include "kernels/int8/generic_depthwise.h"
 #include "kernels/int8/generic_gemm.h"
+#include "kernels/int8/generic_packed.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -49,6 +50,7 @@ const Kit int8_neondot = {step_bytes<NeonDot>(), sums<NeonDot>,
                           dot<NeonDot>,          quantize<NeonDot>,
                           decode<NeonDot>,       round<NeonDot>,
                           coded_dot<NeonDot>,    depthwise_panel<NeonDot>,
-                          depthwise<NeonDot>,    NeonDot::kOffset};
+                          depthwise<NeonDot>,    NeonDot::kOffset,
+                          packed<NeonDot>};
 
 }  // namespace qrt::kernels::int8

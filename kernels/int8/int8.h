@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/int8/packed.h"
 #include "kernels/kernel.h"
 
 namespace qrt::kernels::int8 {
@@ -190,42 +191,13 @@ struct Kit {
   void (*depthwise_panel)(const DepthwisePanelArgs&);
   void (*depthwise)(const DepthwiseArgs&);
   int32_t part_zero;  // the x_zero that leaves sums of columns out of gemm
+  void (*packed)(const PackedArgs&);
 };
 
 // A panel is the sums of its columns, then a step after the other.
 constexpr size_t panel_bytes(const Kit& kit, size_t inputs) {
   return kMaxTileN * sizeof(int32_t) + (inputs + kStep - 1) / kStep * kit.step_bytes;
 }
-
-// Makes a panel of parts: inputs whose rows are at hand one part after the other. Every part but
-// the last is whole steps, and all are of the same outputs.
-class PanelParts {
- public:
-  PanelParts(const Kit& kit, void* panel)
-      : kit_(kit), head_(static_cast<int32_t*>(panel)), to_(static_cast<uint8_t*>(panel)) {
-    for (size_t n = 0; n < kMaxTileN; ++n) head_[n] = 0;
-  }
-  // The kit puts the part's sums in front of it, over what is there: that is put back.
-  void add(PanelArgs part) {
-    constexpr size_t kHead = kMaxTileN * sizeof(int32_t);
-    int32_t before[kMaxTileN], sums[kMaxTileN];
-    std::memcpy(before, to_, kHead);
-    part.panel = to_;
-    kit_.panel(part);
-    std::memcpy(sums, to_, kHead);
-    std::memcpy(to_, before, kHead);
-    // Unsigned: behind the columns of narrower kits stands anything.
-    for (size_t n = 0; n < kMaxTileN; ++n)
-      head_[n] =
-          static_cast<int32_t>(static_cast<uint32_t>(head_[n]) + static_cast<uint32_t>(sums[n]));
-    to_ += (part.inputs + kStep - 1) / kStep * kit_.step_bytes;
-  }
-
- private:
-  const Kit& kit_;
-  int32_t* head_;
-  uint8_t* to_;
-};
 
 // Of every kit: at most 64 channels at a time, four taps together, as 16 bits at worst.
 constexpr size_t depthwise_bytes(size_t taps, size_t channels) {

@@ -117,6 +117,35 @@ void decode(const DecodeArgs& a) {
               : int8_t{0};
 }
 
+uint32_t packed_code(const PackedArgs& a, size_t n, size_t k) {
+  const uint8_t* row = a.codes + n * a.row_bytes;
+  uint32_t code = 0;
+  if (a.bits == 0) {
+    code = row[k / 5];
+    for (size_t skip = k % 5; skip != 0; --skip) code /= 3;
+    return code % 3;
+  }
+  for (uint32_t i = 0; i < a.bits; ++i) {
+    const size_t bit = k * a.bits + i;
+    code |= (row[bit / 8] >> bit % 8 & 1u) << i;
+  }
+  return code;
+}
+
+void packed(const PackedArgs& a) {
+  for (size_t k = 0; k < (a.inputs + kStep - 1) / kStep * kStep; ++k)
+    for (size_t n = 0; n < kTileN; ++n) {
+      int8_t w = 0;
+      if (n < a.outputs && k < a.inputs) {
+        const uint32_t code = packed_code(a, n, k);
+        w = a.map ? a.map[code]
+                  : static_cast<int8_t>(((code ^ a.flip) << a.doubled[n]) -
+                                        static_cast<uint32_t>(a.zero[n]));
+      }
+      body(a.panel)[k * kTileN + n] = w;
+    }
+}
+
 void coded_dot(const CodedDotArgs& a) {
   for (size_t m = 0; m < a.rows; ++m) {
     for (size_t n = 0; n < a.outputs; ++n) {
@@ -161,6 +190,6 @@ void round(const RoundArgs& a) {
 
 const Kit int8_reference = {kStep * kTileN, sums,   panel, gemm,      dot,
                             quantize,       decode, round, coded_dot, depthwise_panel,
-                            depthwise,      0};
+                            depthwise,      0,      packed};
 
 }  // namespace qrt::kernels::int8

@@ -6,6 +6,7 @@
 #include "kernels/int8/generic_coded_dot.h"
 #include "kernels/int8/generic_depthwise.h"
 #include "kernels/int8/generic_gemm.h"
+#include "kernels/int8/generic_packed.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -108,6 +109,49 @@ struct Avx2 {
     const Int lo = _mm256_packs_epi32(whole(f0, zero), whole(f1, zero));
     const Int hi = _mm256_packs_epi32(whole(f2, zero), whole(f3, zero));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_packus_epi16(lo, hi));
+  }
+  static Raw set1_raw(uint32_t x) {
+    return _mm256_set1_epi32(static_cast<int32_t>(x));
+  }
+  static Raw repeat16(const void* p) {
+    return _mm256_broadcastsi128_si256(load128(p));
+  }
+  static Raw shl(Raw a, Raw n) {
+    return _mm256_sllv_epi32(a, n);
+  }
+  static Raw shr(Raw a, Raw n) {
+    return _mm256_srlv_epi32(a, n);
+  }
+  static Raw select(Raw m, Raw a, Raw b) {
+    return _mm256_or_si256(_mm256_and_si256(m, a), _mm256_andnot_si256(m, b));
+  }
+  static Raw and_raw(Raw a, Raw b) {
+    return _mm256_and_si256(a, b);
+  }
+  static Raw or_raw(Raw a, Raw b) {
+    return _mm256_or_si256(a, b);
+  }
+  static Raw xor_raw(Raw a, Raw b) {
+    return _mm256_xor_si256(a, b);
+  }
+  static Raw add8(Raw a, Raw b) {
+    return _mm256_add_epi8(a, b);
+  }
+  static Raw sub8(Raw a, Raw b) {
+    return _mm256_sub_epi8(a, b);
+  }
+  static Raw pick(Raw a, Raw at) {
+    return _mm256_shuffle_epi8(a, at);
+  }
+  // A number from 16 on becomes one of 128 and more.
+  static Raw look_up(Raw table, Raw i) {
+    return _mm256_shuffle_epi8(table, _mm256_adds_epu8(i, _mm256_set1_epi8(0x70)));
+  }
+  static Raw mul_low(Raw a, Raw b) {
+    return _mm256_mullo_epi16(a, b);
+  }
+  static Raw mul_high(Raw a, Raw b) {
+    return _mm256_mulhi_epu16(a, b);
   }
   static Raw add_raw(Raw a, Raw b) {
     return _mm256_adds_epi8(a, b);
@@ -215,8 +259,8 @@ struct Avx2 {
 }  // namespace
 
 const Kit int8_avx2 = {
-    step_bytes<Avx2>(), sums<Avx2>,   panel<Avx2>, gemm<Avx2>,      dot<Avx2>,
-    quantize<Avx2>,     decode<Avx2>, round<Avx2>, coded_dot<Avx2>, depthwise_panel<Avx2>,
-    depthwise<Avx2>,    Avx2::kOffset};
+    step_bytes<Avx2>(), sums<Avx2>,    panel<Avx2>, gemm<Avx2>,      dot<Avx2>,
+    quantize<Avx2>,     decode<Avx2>,  round<Avx2>, coded_dot<Avx2>, depthwise_panel<Avx2>,
+    depthwise<Avx2>,    Avx2::kOffset, packed<Avx2>};
 
 }  // namespace qrt::kernels::int8

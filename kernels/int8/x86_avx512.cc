@@ -12,6 +12,7 @@
 #include "kernels/int8/generic_coded_dot.h"
 #include "kernels/int8/generic_depthwise.h"
 #include "kernels/int8/generic_gemm.h"
+#include "kernels/int8/generic_packed.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -63,8 +64,8 @@ struct Madd : Avx512 {
 }  // namespace
 
 const Kit int8_avx512 = {
-    step_bytes<Madd>(), sums<Madd>,   panel<Madd>, gemm<Madd>,      dot<Madd>,
-    quantize<Madd>,     decode<Madd>, round<Madd>, coded_dot<Madd>, depthwise_panel<Madd>,
-    depthwise<Madd>,    Madd::kOffset};
+    step_bytes<Madd>(), sums<Madd>,    panel<Madd>, gemm<Madd>,      dot<Madd>,
+    quantize<Madd>,     decode<Madd>,  round<Madd>, coded_dot<Madd>, depthwise_panel<Madd>,
+    depthwise<Madd>,    Madd::kOffset, packed<Madd>};
 
 }  // namespace qrt::kernels::int8

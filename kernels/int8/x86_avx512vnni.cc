@@ -11,6 +11,7 @@
 #include "kernels/int8/generic_coded_dot.h"
 #include "kernels/int8/generic_depthwise.h"
 #include "kernels/int8/generic_gemm.h"
+#include "kernels/int8/generic_packed.h"
 
 namespace qrt::kernels::int8 {
 namespace {
@@ -44,8 +45,8 @@ struct Vnni : Avx512 {
 }  // namespace
 
 const Kit int8_avx512vnni = {
-    step_bytes<Vnni>(), sums<Vnni>,   panel<Vnni>, gemm<Vnni>,      dot<Vnni>,
-    quantize<Vnni>,     decode<Vnni>, round<Vnni>, coded_dot<Vnni>, depthwise_panel<Vnni>,
-    depthwise<Vnni>,    Vnni::kOffset};
+    step_bytes<Vnni>(), sums<Vnni>,    panel<Vnni>, gemm<Vnni>,      dot<Vnni>,
+    quantize<Vnni>,     decode<Vnni>,  round<Vnni>, coded_dot<Vnni>, depthwise_panel<Vnni>,
+    depthwise<Vnni>,    Vnni::kOffset, packed<Vnni>};
 
 }  // namespace qrt::kernels::int8

@@ -281,7 +281,7 @@ class Dense8 final : public Panels {
   }
 };
 
-// Codes of few bits: rows of i8 some inputs at a time, in L1, then a part of the panel.
+// Codes of few bits.
 class Unpack8 final : public Panels {
  public:
   using Panels::Panels;
@@ -294,26 +294,20 @@ class Unpack8 final : public Panels {
 
  protected:
   size_t row_scratch(const Int8Layer& layer) const override {
-    const size_t depth = layer.interleaved ? layer.inputs : kPart;
-    return (layer.kit->tile.n + 2) * depth;
+    return layer.interleaved ? (layer.kit->tile.n + 2) * layer.inputs : 0;
   }
+  // Rows in the order of the source become rows of i8 first, to go tap by tap.
   void make(const Int8Layer& layer, const i8::Coded&, size_t first, size_t outputs, void* panel,
             int8_t* rows) const override {
     if (layer.interleaved) return make_interleaved(layer, first, outputs, panel, rows);
-    auto* codes = reinterpret_cast<uint8_t*>(rows + layer.kit->tile.n * kPart);
-    i8::PanelParts parts(*layer.kit->run, panel);
-    for (size_t k0 = 0; k0 < layer.inputs; k0 += kPart) {
-      const size_t depth = layer.inputs - k0 < kPart ? layer.inputs - k0 : kPart;
-      for (size_t n = 0; n < outputs; ++n)
-        layer.lowbit.decode(first + n, k0, k0 + depth, codes, rows + n * kPart);
-      parts.add({rows, kPart, outputs, depth, nullptr});
-    }
+    LowbitIntegers::Packed packed;
+    layer.lowbit.describe(first, outputs, &packed);
+    packed.args.inputs = layer.inputs, packed.args.sums = layer.x.zero != 0;
+    packed.args.panel = panel;
+    layer.kit->run->packed(packed.args);
   }
 
  private:
-  static constexpr size_t kPart = 320;  // 32 rows are 10 KB, and whole steps
-  static_assert(kPart % LowbitIntegers::kUnit == 0 && kPart % i8::kStep == 0);
-
   static void make_interleaved(const Int8Layer& layer, size_t first, size_t outputs, void* panel,
                                int8_t* rows) {
     const size_t inputs = layer.inputs;

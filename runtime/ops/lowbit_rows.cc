@@ -152,10 +152,16 @@ float LowbitIntegers::scale(uint32_t n) const {
   return halves ? scale / 2 : scale;
 }
 
+size_t LowbitIntegers::row_bytes() const {
+  if (w_->encoding == Encoding::bit_planes) return plane_bytes(w_->bit_planes, w_->inputs);
+  const bool table = w_->encoding == Encoding::table;
+  return static_cast<size_t>(
+      layout::kbit_row_bytes(w_->inputs, table ? w_->table.bits : w_->affine.bits));
+}
+
 LowbitIntegers::Row LowbitIntegers::row(size_t n) const {
   const auto code_row = [&](Bytes codes, uint32_t bits) {
-    const auto bytes = static_cast<size_t>(layout::kbit_row_bytes(w_->inputs, bits));
-    return lb::Packed{codes.data() + n * bytes, codes.end(), bits};
+    return lb::Packed{codes.data() + n * row_bytes(), codes.end(), bits};
   };
   if (w_->encoding == Encoding::table)
     return {code_row(w_->table.codes, w_->table.bits), map_, 0, 1, 0};
@@ -167,10 +173,26 @@ LowbitIntegers::Row LowbitIntegers::row(size_t n) const {
             integer.zero + integer.factor * flip};
   }
   const BitPlaneWeights& b = w_->bit_planes;
-  const uint8_t* plane = b.planes.data() + n * plane_bytes(b, w_->inputs);
+  const uint8_t* plane = b.planes.data() + n * row_bytes();
   if (b.packing == PlanePacking::ternary5)
     return {{plane, b.planes.end(), lb::kTrits}, nullptr, 0, 1, 1};
   return {{plane, b.planes.end(), 1}, nullptr, 0, 2, 1};
+}
+
+void LowbitIntegers::describe(size_t first, size_t outputs, Packed* to) const {
+  const Row r = row(first);
+  const bool each = w_->encoding == Encoding::affine && w_->affine.zero_halves.size() > 1;
+  for (size_t i = 0; i < outputs; ++i) {
+    const Row& other = each ? row(first + i) : r;
+    to->zero[i] = static_cast<int8_t>(other.zero);
+    to->doubled[i] = other.factor == 2;
+  }
+  kernels::int8::PackedArgs& a = to->args;
+  a.codes = r.packed.codes, a.end = r.packed.end;
+  a.row_bytes = row_bytes();
+  a.bits = r.packed.bits == lb::kTrits ? 0 : r.packed.bits;
+  a.map = r.map, a.flip = r.flip, a.doubled = to->doubled, a.zero = to->zero;
+  a.outputs = outputs;
 }
 
 void LowbitIntegers::decode(size_t n, size_t k0, size_t k1, uint8_t* codes, int8_t* to) const {

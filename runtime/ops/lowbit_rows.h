@@ -63,8 +63,18 @@ class LowbitIntegers {
     int32_t factor, zero;
   };
   Row row(size_t n) const;
+  // Describes codes and integers of `outputs` <= kMaxTileN outputs from `first` on to kernels/int8;
+  // inputs, sums and the panel are left to the caller.
+  struct Packed {
+    int8_t zero[kernels::int8::kMaxTileN];
+    uint8_t doubled[kernels::int8::kMaxTileN];
+    kernels::int8::PackedArgs args;
+  };
+  void describe(size_t first, size_t outputs, Packed*) const;
 
  private:
+  size_t row_bytes() const;
+
   const Weights* w_ = nullptr;
   const kernels::lowbit::Kit* kit_ = nullptr;
   const int8_t* map_ = nullptr;
