@@ -3,6 +3,8 @@
 #ifndef QRT_KERNELS_INT8_GENERIC_GEMM_H_
 #define QRT_KERNELS_INT8_GENERIC_GEMM_H_
 
+#include <type_traits>
+
 #include "kernels/int8/generic.h"
 
 namespace qrt::kernels::int8 {
@@ -20,13 +22,29 @@ inline void quad_step(typename V::Sum (&sum)[R][NV], const typename V::X16 (&v)[
   QRT_EACH_SUM sum[r][j] = V::template mac_lane<S>(sum[r][j], v[r], b[j]);
 }
 
+// What the inputs' zero point adds to the sums of vector j: they begin with it where a vector of
+// sums is one of int32.
+template <class V>
+inline typename V::Int start_of(const GemmArgs& a, size_t j) {
+  const int32_t* head = static_cast<const int32_t*>(a.panel);
+  return V::mul_i(V::load_i(head + j * V::kLanes), V::set1_i(V::kOffset - a.x_zero));
+}
+template <class V>
+constexpr bool kStarts = std::is_same_v<typename V::Sum, typename V::Int>;
+
 // `R` rows by `NV` vectors of sums, a.outputs = NV * kLanes. Every loop over the tile is
 // unrolled: an array indexed by a variable would live in memory.
 template <class V, int R, int NV>
 __attribute__((noinline)) void multiply(const GemmArgs& a, int32_t* sums) {
   constexpr size_t L = V::kLanes;
   typename V::Sum sum[R][NV];
-  QRT_EACH_SUM sum[r][j] = V::zero();
+  if constexpr (kStarts<V>) {
+    typename V::Int start[NV];
+    QRT_EACH_VECTOR start[j] = start_of<V>(a, j);
+    QRT_EACH_SUM sum[r][j] = start[j];
+  } else {
+    QRT_EACH_SUM sum[r][j] = V::zero();
+  }
   const int32_t* head = static_cast<const int32_t*>(a.panel);
   const uint8_t* run_w =
       reinterpret_cast<const uint8_t*>(head + kMaxTileN) + a.runs.first / kStep * step_bytes<V>();
@@ -65,30 +83,105 @@ inline size_t row_of(const GemmArgs& a, size_t r) {
   return a.row_at ? a.row_at[r] : r;
 }
 
+// What a vector of outputs is finished with, in registers. Factors of 1 and zeros of either sign
+// that are not there change nothing: t + -0 is t.
+template <class V>
+struct OutputVector {
+  typename V::F scale, bias;
+  typename V::Int start;
+
+  OutputVector() = default;
+  OutputVector(const GemmArgs& a, size_t j)
+      : scale(a.finish.scale ? V::load(a.finish.scale + j * V::kLanes) : V::set1(1.0f)),
+        bias(a.finish.bias ? V::load(a.finish.bias + j * V::kLanes) : V::set1(-0.0f)),
+        start(start_of<V>(a, j)) {}
+  // Not between the bounds yet.
+  typename V::F value(const int32_t* sum) const {
+    typename V::Int all = V::load_i(sum);
+    if constexpr (!kStarts<V>) all = V::add_i(all, start);
+    return V::add(V::mul(V::to_float(all), scale), bias);
+  }
+};
+
+// Row r of vector j.
+template <class V, int NV>
+inline typename V::F value_of(const GemmArgs& a, const OutputVector<V>& v, const int32_t* sums,
+                              size_t r, size_t j) {
+  const typename V::F t = v.value(sums + (r * NV + j) * V::kLanes);
+  const Finish& f = a.finish;
+  if (!f.residual) return t;
+  const uint8_t* p = f.residual + row_of(a, r) * f.residual_stride + j * V::kLanes;
+  return V::add(t, residual<V>(f, p));
+}
+
+// Four vectors become bytes together: two rows, or four of one vector. Whatever the stores of
+// bytes might change is read before.
+template <class V, int R, int NV, class RowAt>
+inline void finish_bytes(const GemmArgs& a, const int32_t* sums, const RowAt& row_at) {
+  constexpr int kRows = 4 / NV;
+  const typename V::F least = V::set1(a.finish.min), most = V::set1(a.finish.max);
+  const typename V::Bounds bounds(a.finish);
+  OutputVector<V> v[NV];
+  for (size_t j = 0; j < NV; ++j) v[j] = OutputVector<V>(a, j);
+  uint8_t* const y = a.y8;
+  const size_t stride = a.y_stride;
+  size_t r = 0;
+  for (; r + kRows <= R; r += kRows) {
+    typename V::Int q[4];
+    _Pragma("GCC unroll 4") for (size_t i = 0; i < 4; ++i) {
+      const typename V::F t = v[i % NV].value(sums + (r * NV + i) * V::kLanes);
+      q[i] = V::whole_within(row_at.add(t, r + i / NV, i % NV), least, most);
+    }
+    const typename V::Raw bytes = V::pack4(q[0], q[1], q[2], q[3], bounds);
+    _Pragma("GCC unroll 4") for (int i = 0; i < kRows; ++i)
+        V::template store_part<kRows>(y + row_at(r + i) * stride, bytes, i);
+  }
+  const typename V::Int zero = V::set1_i(a.finish.zero);
+  for (; r < R; ++r)
+    for (size_t j = 0; j < NV; ++j) {
+      const typename V::F t = row_at.add(v[j].value(sums + (r * NV + j) * V::kLanes), r, j);
+      V::store_u8(y + row_at(r) * stride + j * V::kLanes, V::min(V::max(t, least), most), zero);
+    }
+}
+
+// Rows as they come, and nothing to add.
+template <class V>
+struct PlainRows {
+  size_t operator()(size_t r) const { return r; }
+  typename V::F add(typename V::F t, size_t, size_t) const { return t; }
+};
+template <class V>
+struct AnyRows {
+  const uint32_t* order;
+  Finish f;
+  size_t operator()(size_t r) const { return order ? order[r] : r; }
+  typename V::F add(typename V::F t, size_t r, size_t j) const {
+    if (!f.residual) return t;
+    return V::add(t, residual<V>(f, f.residual + (*this)(r)*f.residual_stride + j * V::kLanes));
+  }
+};
+
+template <class V, int R, int NV>
+inline void finish_floats(const GemmArgs& a, const int32_t* sums) {
+  const typename V::F least = V::set1(a.finish.min), most = V::set1(a.finish.max);
+  for (size_t j = 0; j < NV; ++j) {
+    const OutputVector<V> v(a, j);
+    for (size_t r = 0; r < R; ++r)
+      V::store(a.y32 + row_of(a, r) * a.y_stride + j * V::kLanes,
+               V::min(V::max(value_of<V, NV>(a, v, sums, r, j), least), most));
+  }
+}
+
 template <class V, int R, int NV>
 void tile(const GemmArgs& a) {
-  constexpr size_t L = V::kLanes;
-  alignas(64) int32_t sums[R * NV * L];
+  alignas(64) int32_t sums[R * NV * V::kLanes];
   multiply<V, R, NV>(a, sums);
-  const int32_t* head = static_cast<const int32_t*>(a.panel);
-  const typename V::Int offset = V::set1_i(V::kOffset - a.x_zero), zero = V::set1_i(a.finish.zero);
-  for (size_t j = 0; j < NV; ++j) {
-    Finish f = a.finish;
-    if (f.scale) f.scale += j * L;
-    if (f.bias) f.bias += j * L;
-    const uint8_t* const residual = f.residual ? f.residual + j * L : nullptr;
-    const typename V::Int start = V::mul_i(V::load_i(head + j * L), offset);
-    for (size_t r = 0; r < R; ++r) {
-      const typename V::Int sum = V::add_i(V::load_i(sums + (r * NV + j) * L), start);
-      const size_t at = row_of(a, r);
-      if (residual) f.residual = residual + at * f.residual_stride;
-      const typename V::F t = finished<V>(f, sum);
-      if (a.y8)
-        V::store_u8(a.y8 + at * a.y_stride + j * L, t, zero);
-      else
-        V::store(a.y32 + at * a.y_stride + j * L, t);
-    }
-  }
+  if (a.y8 && !a.row_at && !a.finish.residual)
+    finish_bytes<V, R, NV>(a, sums, PlainRows<V>{});
+  else if (a.y8)
+    finish_bytes<V, R, NV>(a, sums, AnyRows<V>{a.row_at, a.finish});
+  else
+    finish_floats<V, R, NV>(a, sums);
 }
 
 template <class V, int NV, int... R>

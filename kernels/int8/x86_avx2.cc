@@ -248,6 +248,34 @@ struct Avx2 {
     const F nearest = _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     return _mm256_add_epi32(_mm256_cvtps_epi32(nearest), zero);
   }
+  // As in avx512.inc.
+  struct Bounds {
+    Int zero, least;  // words, bytes
+    explicit Bounds(const Finish& f)
+        : zero(_mm256_set1_epi16(static_cast<int16_t>(f.zero))),
+          least(_mm256_set1_epi8(static_cast<char>(f.zero + static_cast<int32_t>(f.min)))) {}
+  };
+  static Int whole_within(F v, F, F most) {
+    constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+    return _mm256_cvtps_epi32(_mm256_round_ps(_mm256_min_ps(most, v), kNearest));
+  }
+  static Raw pack4(Int a, Int b, Int c, Int d, const Bounds& bounds) {
+    const Int ab = _mm256_adds_epi16(_mm256_packs_epi32(a, b), bounds.zero);
+    const Int cd = _mm256_adds_epi16(_mm256_packs_epi32(c, d), bounds.zero);
+    const Int bytes = _mm256_max_epu8(_mm256_packus_epi16(ab, cd), bounds.least);
+    return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  }
+  template <int kParts>
+  static void store_part(uint8_t* p, Raw v, int part) {
+    const __m128i half =
+        part * 2 < kParts ? _mm256_castsi256_si128(v) : _mm256_extracti128_si256(v, 1);
+    if constexpr (kParts == 2)
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(p), half);
+    else if (part % 2 == 0)
+      _mm_storel_epi64(reinterpret_cast<__m128i*>(p), half);
+    else
+      _mm_storeh_pd(reinterpret_cast<double*>(p), _mm_castsi128_pd(half));
+  }
   static void store_u8(uint8_t* p, F v, Int zero) {
     const Int q = whole(v, zero);
     const __m128i words =
