@@ -22,6 +22,7 @@
 #include "kernels/tables/generic_build.h"
 #include "kernels/tables/generic_finish.h"
 #include "kernels/tables/generic_look_up.h"
+#include "kernels/tables/generic_narrow.h"
 
 namespace qrt::kernels::tables {
 namespace {
@@ -41,6 +42,7 @@ struct Bytes : L {
   static constexpr size_t kFlush = kKeep == 8 ? 256 : 512;
   static constexpr int32_t kBias = 1 << (kKeep - 1);
   static constexpr bool kPairs = kKeep == 7, kAverages = V::kAverages;
+  static constexpr bool kNarrow = kKeep == 8 && V::kNarrow;
 
   static typename V::Vec line(const typename V::Vec* v) {
     return V::template bytes_of<16 - kKeep>(v[0], v[1], v[2], v[3]);
@@ -60,7 +62,7 @@ struct Words : L {
   using Acc = typename V::Vec;
   static constexpr size_t kRows = V::kBytes / 2, kVectors = 2, kAccBytes = V::kBytes;
   static constexpr size_t kFlush = 16;
-  static constexpr bool kPairs = false, kAverages = false;
+  static constexpr bool kPairs = false, kAverages = false, kNarrow = false;
 
   static typename V::Vec line(const typename V::Vec* v) {
     return V::template words_of<4>(v[0], v[1]);
@@ -77,7 +79,7 @@ struct Words : L {
 // Blocks of a group and where things lie in scratch.
 struct LanesPlan {
   size_t group;  // blocks
-  size_t weights, starts, x, tables, offsets, acc, sums, copy, place, total;
+  size_t weights, starts, narrow, x, pairs, tables, offsets, acc, sums, copy, place, total;
 };
 
 template <class T>
@@ -94,7 +96,9 @@ LanesPlan lanes_plan(const Shape& s) {
   p.group = group;
   p.weights = carve.take(V::kWBytes == 4 ? 0 : s.books * count * dwords * V::kWBytes);
   p.starts = carve.take(s.books * count * sizeof(int32_t));
+  p.narrow = carve.take(T::kNarrow ? s.books * narrow_book_bytes(s.dim, count) : 0);
   p.x = carve.take(up_to(group * dwords, 4) * T::kVectors * V::kXBytes);
+  p.pairs = carve.take(T::kNarrow ? up_to(group * dwords, 4) * 4 * V::kBytes : 0);
   p.tables = carve.take(lookups * count * T::kParts * V::kBytes);
   p.offsets = carve.take(outputs * lookups * sizeof(uint16_t));
   p.acc = carve.take((T::kFlush == 16 ? kChunk : outputs) * T::kParts * T::kAccBytes);
@@ -123,8 +127,54 @@ void prepare_entries(const Args& a, uint8_t* weights, int32_t* starts) {
   }
 }
 
+// Entries sorted, where lines may be made of sums of 16 bits. True where one of them is wide.
 template <class T>
-void build_group(const Args& a, const LanesPlan& p, size_t first, size_t blocks) {
+bool sort_all(const Args& a, uint8_t* narrow) {
+  bool wide = false;
+  for (size_t book = 0; book < a.source.books; ++book) {
+    uint8_t* const at = narrow + book * narrow_book_bytes(a.source.dim, size_t{1} << a.source.bits);
+    if (!T::kNarrow) continue;
+    sort_entries(a, book, at);
+    const Narrow n = narrow_of(at, a.source.dim, size_t{1} << a.source.bits);
+    wide |= n.narrow == 0 || n.wide != 0;
+  }
+  return wide || !T::kNarrow;
+}
+
+// One part of a group: b.lines, line_bytes and the rest of the call are set.
+template <class T>
+void build_book(const Args& a, const LanesPlan& p, size_t book, size_t block, Build b) {
+  using V = typename T::Simd;
+  uint8_t* const at = static_cast<uint8_t*>(a.scratch);
+  const int8::Coded& s = a.source;
+  const size_t dwords = b.dwords, count = b.count;
+  constexpr bool kDirect = V::kWBytes == 4;
+  b.x = at + p.x + block * dwords * T::kVectors * V::kXBytes;
+  b.weight_stride = kDirect ? s.entry_stride : dwords * V::kWBytes;
+  b.weights = kDirect ? reinterpret_cast<const uint8_t*>(entries_of(a, book))
+                      : at + p.weights + book * count * b.weight_stride;
+  b.starts = reinterpret_cast<const int32_t*>(at + p.starts) + book * count;
+  if constexpr (T::kNarrow) {
+    const Narrow n =
+        narrow_of(at + p.narrow + book * narrow_book_bytes(s.dim, count), s.dim, count);
+    if (n.narrow == 0) return build_table<T>(b);
+    build_narrow_table<V>({at + p.pairs + block * dwords * 4 * V::kBytes, n.records, n.narrow,
+                           narrow_pairs(s.dim), a.shift, b.lines, b.line_bytes},
+                          a.x_zero != 0);
+    b.count = 1;
+    for (uint32_t i = 0; i < n.wide; ++i) {
+      Build one = b;
+      one.weights += n.others[i] * b.weight_stride, one.starts += n.others[i];
+      one.lines += n.others[i] * b.line_bytes;
+      build_table<T>(one);
+    }
+  } else {
+    build_table<T>(b);
+  }
+}
+
+template <class T>
+void build_group(const Args& a, const LanesPlan& p, size_t first, size_t blocks, bool wide) {
   using V = typename T::Simd;
   uint8_t* const at = static_cast<uint8_t*>(a.scratch);
   const int8::Coded& s = a.source;
@@ -135,21 +185,14 @@ void build_group(const Args& a, const LanesPlan& p, size_t first, size_t blocks)
   b.dwords = dwords, b.count = count, b.pre_shift = pre_shift(shape_of(a));
   b.line_bytes = T::kParts * V::kBytes;
   for (size_t part = 0; part < T::kParts; ++part) {
-    const size_t first_row = part * T::kRows;
-    rows_to_lanes<T>({rows.rows + first_row * rows.stride, rows.stride}, a.rows - first_row,
-                     blocks * dwords, at + p.x);
+    const size_t first_row = part * T::kRows, left = a.rows - first_row;
+    const Arranged of_part = {rows.rows + first_row * rows.stride, rows.stride};
+    if (wide) rows_to_lanes<T>(of_part, left, blocks * dwords, at + p.x);
+    if constexpr (T::kNarrow) rows_to_pairs<T>(of_part, left, blocks * dwords, at + p.pairs);
     b.lines = at + p.tables + part * V::kBytes;
-    for (size_t i = 0; i < blocks; ++i) {
-      b.x = at + p.x + i * dwords * T::kVectors * V::kXBytes;
-      for (size_t book = 0; book < s.books; ++book, b.lines += count * b.line_bytes) {
-        const bool direct = V::kWBytes == 4;
-        b.weight_stride = direct ? s.entry_stride : dwords * V::kWBytes;
-        b.weights = direct ? reinterpret_cast<const uint8_t*>(entries_of(a, book))
-                           : at + p.weights + book * count * b.weight_stride;
-        b.starts = reinterpret_cast<const int32_t*>(at + p.starts) + book * count;
-        build_table<T>(b);
-      }
-    }
+    for (size_t i = 0; i < blocks; ++i)
+      for (size_t book = 0; book < s.books; ++book, b.lines += count * b.line_bytes)
+        build_book<T>(a, p, book, i, b);
   }
 }
 
@@ -196,7 +239,8 @@ void lanes_tile(const Args& a) {
   const Shape s = shape_of(a);
   const LanesPlan p = lanes_plan<T>(s);
   uint8_t* const at = static_cast<uint8_t*>(a.scratch);
-  prepare_entries<V>(a, at + p.weights, reinterpret_cast<int32_t*>(at + p.starts));
+  const bool wide = sort_all<T>(a, at + p.narrow);
+  if (wide) prepare_entries<V>(a, at + p.weights, reinterpret_cast<int32_t*>(at + p.starts));
   constexpr size_t kLine = T::kParts * V::kBytes;
   constexpr int kUp = kLine == 64 ? 6 : kLine == 32 ? 5 : 4;
   const Unpack codes = unpack_of(a.source, a.first_output, kUp);
@@ -206,7 +250,7 @@ void lanes_tile(const Args& a) {
   bool flushed = false;
   for (size_t b = 0, blocks; b < s.blocks; b += blocks) {
     blocks = least(p.group, s.blocks - b);
-    build_group<T>(a, p, b, blocks);
+    build_group<T>(a, p, b, blocks, wide);
     unpack_group<T>(a, codes, p, b, blocks);
     Lookup k{at + p.tables, kLine << s.bits, blocks * s.books, nullptr, nullptr, held == 0};
     held += k.lookups;

@@ -1,0 +1,171 @@
+// Lines of bytes from sums of 16 bits, for entries whose inner products fit them whatever x is:
+// nearly all of trained codebooks, whose largest element is far from the others.
+//
+//   T = (dot * 2^(15 - shift) + 2^14) >> 15        a rounding multiplication, exact
+//
+// Pairs of inputs lie in words, those of half the rows in a vector.
+#ifndef QRT_KERNELS_TABLES_GENERIC_NARROW_H_
+#define QRT_KERNELS_TABLES_GENERIC_NARROW_H_
+
+#include "kernels/tables/generic_build.h"
+
+namespace qrt::kernels::tables {
+namespace {
+
+// The row of word w of half h: packing both halves takes turns of eight words, and must bring the
+// row's byte to V::byte_of(row).
+template <class V>
+constexpr size_t pair_row(size_t h, size_t w) {
+  const size_t byte = w / 8 * 16 + h * 8 + w % 8;
+  return byte % 2 * (V::kBytes / 2) + byte / 2;
+}
+
+// Entries of a book, sorted by what their sums need: records of `narrow` ones, indices of the
+// `wide` others. A record: the entry's index, what its sum starts from, its pairs; of words and
+// pairs each dword holds two copies.
+struct Narrow {
+  uint32_t narrow, wide;
+  uint32_t* records;
+  uint16_t* others;
+};
+constexpr size_t narrow_pairs(uint32_t dim) {
+  return (dim + 1) / 2;
+}
+constexpr size_t narrow_dwords(uint32_t dim) {
+  return narrow_pairs(dim) + 2;
+}
+constexpr size_t narrow_book_bytes(uint32_t dim, size_t count) {
+  return up_to(2 * sizeof(uint32_t) + count * (narrow_dwords(dim) * 4 + 2), 64);
+}
+inline Narrow narrow_of(uint8_t* at, uint32_t dim, size_t count) {
+  uint32_t* const dwords = reinterpret_cast<uint32_t*>(at);
+  uint32_t* const others = dwords + 2 + count * narrow_dwords(dim);
+  return {dwords[0], dwords[1], dwords + 2, reinterpret_cast<uint16_t*>(others)};
+}
+
+inline uint32_t twice(int32_t word) {
+  return (static_cast<uint32_t>(word) & 0xffffu) * 0x10001u;
+}
+
+// Whether vpmaddubsw and sums of 16 bits are exact: every pair of products, and the whole with what
+// the zero of x takes from it. Partial sums may wrap.
+inline bool is_narrow(const int8_t* entry, uint32_t dim, int32_t zero, int32_t* start) {
+  int32_t above = 0, below = 0;
+  for (uint32_t t = 0; t < dim; t += 2) {
+    const int32_t a = entry[t], b = t + 1 < dim ? entry[t + 1] : 0;
+    const int32_t up = (a > 0 ? a : 0) + (b > 0 ? b : 0), down = up - a - b;
+    if (up > 128 || down > 128) return false;
+    above += up, below += down;
+  }
+  *start = -zero * (above - below);
+  return *start + 255 * above <= 32767 && *start - 255 * below >= -32768;
+}
+
+// All entries are wide where few are narrow: rows would be brought to lanes twice for little.
+inline void sort_entries(const Args& a, size_t book, uint8_t* at) {
+  const uint32_t dim = a.source.dim, count = 1u << a.source.bits;
+  uint32_t* const header = reinterpret_cast<uint32_t*>(at);
+  Narrow to = narrow_of(at, dim, count);
+  to.narrow = to.wide = 0;
+  const int8_t* entry = entries_of(a, book);
+  for (uint32_t c = 0; c < count; ++c, entry += a.source.entry_stride) {
+    int32_t start;
+    if (!is_narrow(entry, dim, a.x_zero, &start)) {
+      to.others[to.wide++] = static_cast<uint16_t>(c);
+      continue;
+    }
+    uint32_t* const record = to.records + to.narrow++ * narrow_dwords(dim);
+    record[0] = c, record[1] = twice(start);
+    for (uint32_t t = 0; t < dim; t += 2) {
+      const int32_t high = t + 1 < dim ? entry[t + 1] : 0;
+      record[2 + t / 2] = twice((entry[t] & 0xff) | high * 256);
+    }
+  }
+  header[0] = to.narrow * 2 < count ? 0 : to.narrow, header[1] = to.wide;
+}
+
+// Pairs of inputs of all rows: [pair][half].
+template <class T>
+void rows_to_pairs(const Arranged& from, size_t rows, size_t dwords, uint8_t* to) {
+  using V = typename T::Simd;
+  for (size_t h = 0; h < 2; ++h) {
+    uint32_t at[V::kBytes / 2];
+    for (size_t w = 0; w < V::kBytes / 2; ++w) {
+      const size_t row = pair_row<V>(h, w);
+      at[w] = static_cast<uint32_t>(row < rows ? row * from.stride : 0);
+    }
+    for (size_t d = 0; d < dwords; d += 4) {
+      const typename V::Eight pairs = V::transpose8(from.rows + 4 * d, at);
+      for (size_t i = 0; i < 8; ++i) V::store(to + ((2 * d + i) * 2 + h) * V::kBytes, pairs.v[i]);
+    }
+  }
+}
+
+struct BuildNarrow {
+  const uint8_t* x;  // pairs of one block
+  const uint32_t* records;
+  size_t count, pairs, shift;
+  uint8_t* lines;
+  size_t line_bytes;
+};
+
+// kPairs as many as there are, x in registers over all entries; 0: any number of them.
+template <class V, size_t kPairs, bool kZero>
+__attribute__((noinline)) void build_narrow(const BuildNarrow& b) {
+  const size_t pairs = kPairs != 0 ? kPairs : b.pairs, count = b.count, line = b.line_bytes;
+  const uint32_t* record = b.records;
+  uint8_t* const lines = b.lines;
+  const uint8_t* const from = b.x;
+  const typename V::Vec factor = V::set16(static_cast<int16_t>(1 << (15 - b.shift)));
+  typename V::Vec x[kPairs != 0 ? kPairs : 1][2];
+  _Pragma("GCC unroll 4") for (size_t p = 0; p < kPairs; ++p)
+      _Pragma("GCC unroll 2") for (size_t h = 0; h < 2; ++h) x[p][h] =
+          V::load(from + (p * 2 + h) * V::kBytes);
+  for (size_t i = 0; i < count; ++i, record += pairs + 2) {
+    typename V::Vec sum[2];
+#define QRT_EACH_HALF _Pragma("GCC unroll 2") for (size_t h = 0; h < 2; ++h)
+    if (kPairs != 0) {
+      _Pragma("GCC unroll 4") for (size_t p = 0; p < kPairs; ++p) {
+        const typename V::Vec w = V::dup32(record + 2 + p);
+        QRT_EACH_HALF {
+          const typename V::Vec products = V::mul_pairs(x[p][h], w);
+          sum[h] = p == 0 ? products : V::add16(sum[h], products);
+        }
+      }
+    } else {
+      QRT_EACH_HALF sum[h] = V::zero();
+      for (size_t p = 0; p < pairs; ++p) {
+        const typename V::Vec w = V::dup32(record + 2 + p);
+        QRT_EACH_HALF sum[h] =
+            V::add16(sum[h], V::mul_pairs(V::load(from + (p * 2 + h) * V::kBytes), w));
+      }
+    }
+    if (kZero) {
+      const typename V::Vec start = V::dup32(record + 1);
+      QRT_EACH_HALF sum[h] = V::add16(sum[h], start);
+    }
+    QRT_EACH_HALF sum[h] = V::mul_rounded(sum[h], factor);
+#undef QRT_EACH_HALF
+    V::store(lines + record[0] * line, V::bytes_of_words(sum[0], sum[1]));
+  }
+}
+
+template <class V, bool kZero>
+void build_narrow_of(const BuildNarrow& b) {
+  if (b.pairs == 2) return build_narrow<V, 2, kZero>(b);
+  if (b.pairs == 4) return build_narrow<V, 4, kZero>(b);
+  build_narrow<V, 0, kZero>(b);
+}
+
+template <class V>
+void build_narrow_table(const BuildNarrow& b, bool has_zero) {
+  if (has_zero)
+    build_narrow_of<V, true>(b);
+  else
+    build_narrow_of<V, false>(b);
+}
+
+}  // namespace
+}  // namespace qrt::kernels::tables
+
+#endif  // QRT_KERNELS_TABLES_GENERIC_NARROW_H_
