@@ -42,6 +42,8 @@ std::string level_of_onednn(const std::string& name) {
 
 std::string text_of(const Coding& c) {
   if (c.kind == Coding::Kind::bits) return "1 x 1 bit";
+  if (c.fraction >= 0)
+    return "esb(" + std::to_string(c.code_bits) + "," + std::to_string(c.fraction) + ")";
   if (c.code_bits != 0) return std::to_string(c.code_bits) + "-bit";
   if (c.count == 0) return "dense i8";
   const std::string size = "d" + std::to_string(c.dim) + " x" + std::to_string(c.count);
@@ -78,8 +80,11 @@ Field::Field(const BenchShape& shape, const FieldOptions& options)
   drop_slow();
 }
 
+bool Field::is_esb() const {
+  return std::strcmp(shape_.set, "esb") == 0;
+}
 bool Field::is_lowbit() const {
-  return std::strcmp(shape_.set, "lowbit") == 0;
+  return std::strcmp(shape_.set, "lowbit") == 0 || is_esb();
 }
 
 void Field::add_peers() {
@@ -102,6 +107,19 @@ void Field::add_peers() {
 }
 
 void Field::add_ours(const std::string& level, kernels::IsaSet isa) {
+  if (is_esb()) {
+    const auto add_esb = [&](uint32_t bits, int32_t fraction, const std::vector<Way>& ways) {
+      add_coded(level, isa, {Coding::Kind::exact, 0, 0, 0, bits, fraction}, ways);
+    };
+    add_esb(4, 1,
+            {{"shift_decode"}, {"unpack8"}, {"unpack8", true}, {"shift_dot"}, {"unpack_dot"}});
+    for (const auto& [bits, fraction] : {std::pair{5u, 2}, {6u, 3}, {6u, 2}, {8u, 4}})
+      add_esb(bits, fraction, {{"shift_decode"}, {"shift_dot"}});
+    if (level == "avx512vnni" || level == "neondot") return;  // adding needs neither
+    for (const auto& [bits, fraction] : {std::pair{4u, 1}, {2u, 0}})
+      add_esb(bits, fraction, {{"shift_grouped"}, {"shift_add"}});
+    return;
+  }
   if (is_lowbit()) {
     for (const uint32_t bits : {1u, 2u, 4u})
       add_coded(level, isa, {Coding::Kind::exact, 0, 0, 0, bits},

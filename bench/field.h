@@ -34,7 +34,8 @@ class Field {
     double first_us = 0;
   };
 
-  bool is_lowbit() const;
+  bool is_lowbit() const;  // against int8 alone
+  bool is_esb() const;
   void add_peers();
   void add_ours(const std::string& level, kernels::IsaSet isa);
   void add_coded(const std::string& level, kernels::IsaSet isa, const Coding& coding,

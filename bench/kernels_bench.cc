@@ -1,6 +1,6 @@
 // Single layers: ours by every strategy on every instruction set of this CPU, interleaved round by
 // round with XNNPACK f32, oneDNN f32 and u8 x s8, and faiss's scans.
-//   kernels_bench [--set main|nets|bits|lowbit|all] [--filter REGEX] [--isa LEVEL] [--rounds N]
+//   kernels_bench [--set main|nets|bits|lowbit|esb|all] [--filter REGEX] [--isa LEVEL] [--rounds N]
 //   [--json FILE]
 #include <omp.h>
 
@@ -62,8 +62,8 @@ int run(const Options& o) {
 int main(int argc, char** argv) {
   CLI::App app("Times single layers against dense peers, interleaved, one thread", "kernels_bench");
   qrt::bench::Options o;
-  app.add_option("--set", o.set, "main, nets, bits, lowbit or all")
-      ->check(CLI::IsMember({"main", "nets", "bits", "lowbit", "all"}));
+  app.add_option("--set", o.set, "main, nets, bits, lowbit, esb or all")
+      ->check(CLI::IsMember({"main", "nets", "bits", "lowbit", "esb", "all"}));
   app.add_option("--filter", o.filter, "A regular expression on the names of layers");
   app.add_option("--isa", o.field.isa, "Cap for our kernels and oneDNN's")
       ->check(CLI::IsMember({"avx2", "avx512", "avx512vnni", "avx512vbmi"}));

@@ -1,11 +1,14 @@
 // Our layers and XNNPACK's, put together without a model file.
 #include "bench/layers.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <random>
 #include <vector>
 
+#include "kernels/shift/shift.h"
 #include "runtime/dense/xnn.h"
 #include "runtime/ops/conv_geometry.h"
 #include "runtime/ops/op.h"
@@ -70,6 +73,8 @@ class OurLayer final : public TimedLayer {
     weights_.order = InputOrder::cin_kh_kw;
     if (is_bits_)
       set_signs();
+    else if (coding.fraction >= 0)
+      set_esb(coding.code_bits, static_cast<uint32_t>(coding.fraction));
     else if (coding.code_bits != 0)
       set_affine(coding.code_bits);
     else if (coding.count == 0)
@@ -161,6 +166,37 @@ class OurLayer final : public TimedLayer {
                        {&zero_, 1},
                        bytes_of(codes_, n),
                        {ScaleAxis::output, 0, {scales_.get(), DType::f32, weights_.outputs}}};
+    weight_bytes_ = static_cast<double>(n);
+  }
+  // Codes of a normal distribution: what grouping and shift-add take depends on the values.
+  void set_esb(uint32_t bits, uint32_t fraction) {
+    const auto row = static_cast<size_t>(layout::kbit_row_bytes(weights_.inputs, bits));
+    const size_t n = weights_.outputs * row, codes = size_t{1} << bits;
+    entries_ = memory(codes * sizeof(int16_t)), codes_ = memory(n);
+    auto* integers = reinterpret_cast<int16_t*>(entries_.get());
+    if (!kernels::shift::esb_integers(bits, fraction, integers)) std::abort();
+    float most = 0;
+    for (size_t c = 0; c < codes; ++c) most = std::max(most, static_cast<float>(integers[c]));
+    std::mt19937 random(4);
+    std::normal_distribution<float> normal(0, most / 3);
+    for (uint32_t o = 0; o < weights_.outputs; ++o)
+      for (uint32_t k = 0; k < weights_.inputs; ++k) {
+        const float wanted = normal(random);
+        uint32_t best = 0;
+        for (uint32_t c = 1; c < codes; ++c)
+          if (std::abs(static_cast<float>(integers[c]) - wanted) <
+              std::abs(static_cast<float>(integers[best]) - wanted))
+            best = c;
+        layout::write_code(reinterpret_cast<uint8_t*>(codes_.get()) + o * row, k, bits, best);
+      }
+    weights_.order = InputOrder::kh_kw_cin;
+    weights_.encoding = Encoding::table;
+    weights_.table = {bits,
+                      {},
+                      bytes_of(entries_, codes * sizeof(int16_t)),
+                      bytes_of(codes_, n),
+                      {ScaleAxis::output, 0, {scales_.get(), DType::f32, weights_.outputs}},
+                      {}};
     weight_bytes_ = static_cast<double>(n);
   }
   void set_codebook(const Coding& coding) {

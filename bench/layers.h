@@ -26,11 +26,12 @@ struct LayerShape {
 };
 
 // How our weights are stored. Dense i8 has no codes: count 0; integers of few bits have
-// `code_bits`.
+// `code_bits`, of ESB `fraction` of them (-1: plain integers).
 struct Coding {
   enum class Kind : uint8_t { f32, exact, rounded, bits } kind;  // bits: of activations, too
   uint32_t dim, count, table_bits = 0;                           // table_bits: of rounded sums
   uint32_t code_bits = 0;
+  int32_t fraction = -1;
 };
 
 // The least level (as --isa names them) that has all of `needs`; "" for none.

@@ -13,7 +13,7 @@ struct BenchShape {
   uint32_t dim;       // of our blocks
   const char* set;    // main: products measured in depth; nets: the other layers of
                       // networks; bits: products and 3x3 layers of 1 x 1 bit;
-                      // lowbit: weights of 1, 2 and 4 bits against int8 alone
+                      // lowbit: weights of 1, 2 and 4 bits against int8 alone; esb: ESB likewise
   bool cold = false;  // weights from memory: as many copies take turns as no cache can hold
 };
 

@@ -99,16 +99,26 @@ struct Way {
 #include "kernels/shift/kernels.inc"
 #undef QRT_SHIFT
 
+enum class Kind : uint8_t { shift, grouped, decode, dot };
+
 struct Row {
   const char* name;
+  Kind kind;
   IsaSet isa;
   const Way* way;
 };
 inline constexpr Row kWays[] = {
-#define QRT_SHIFT(name, isa) {#name, isa, &name},
+#define QRT_SHIFT(name, kind, isa) {#name, Kind::kind, isa, &name},
 #include "kernels/shift/kernels.inc"
 #undef QRT_SHIFT
 };
+
+// The best row of a kind that runs on `isa`; null: none does.
+inline const Row* find_way(Kind kind, IsaSet isa) {
+  for (const Row& row : kWays)
+    if (row.kind == kind && includes(isa, row.isa)) return &row;
+  return nullptr;
+}
 
 }  // namespace qrt::kernels::shift
 

@@ -8,6 +8,8 @@
 namespace qrt {
 namespace {
 
+constexpr int32_t kMostInteger = 32639;  // 256 * 127 + 127: two signed bytes hold it
+
 // The largest magnitude so far, of integers that must be s8.
 class Largest {
  public:
@@ -65,17 +67,34 @@ Status check_affine(const Weights& w, Largest* largest) {
   return {};
 }
 
-Status check_table(const Weights& w, Largest* largest) {
-  const TableWeights& t = w.table;
-  if (t.integers.empty()) return no_integers("exact numerics need integer entries");
-  if (t.offset.present()) return no_integers("exact numerics with an offset of weights");
+void add_table(const TableWeights& t, Largest* largest) {
   for (size_t i = 0; i + 2 <= t.integers.size(); i += 2) {
     int16_t v;
     std::memcpy(&v, t.integers.data() + i, sizeof v);
     largest->add(v);
   }
-  if (!largest->fits()) return no_integers("exact numerics with table entries that exceed a byte");
-  return check_scales(t.scales);
+}
+
+Status check_table(const Weights& w, Largest* largest) {
+  const TableWeights& t = w.table;
+  if (t.integers.empty()) return no_integers("exact numerics need integer entries");
+  if (t.offset.present()) return no_integers("exact numerics with an offset of weights");
+  add_table(t, largest);
+  if (largest->most() > kMostInteger)
+    return no_integers("exact numerics with table entries beyond 32639")
+        .at_most(static_cast<int64_t>(largest->most()), kMostInteger);
+  return {};
+}
+
+// Of integers beyond a byte, and where groups have scales: no sum of a group (or all inputs) leaves
+// int32 with the 128 that kernels add to bytes and to weights meanwhile.
+Status check_table_sums(const Weights& w, const Largest& largest) {
+  const Scales& s = w.table.scales;
+  const uint64_t span = s.axis == ScaleAxis::group && s.group < w.inputs ? s.group : w.inputs;
+  const uint64_t sum = span * (255 + 128) * (largest.most() + 128);  // below 2^24 * 2^9 * 2^16
+  if (sum <= INT32_MAX) return {};
+  return Status(Code::invalid_model, 153, "a layer's sums may exceed int32")
+      .at_most(static_cast<int64_t>(sum), INT32_MAX);
 }
 
 // One plane of signs, or of trits, over all inputs of every output.
@@ -117,6 +136,13 @@ Status check_encoding(const Weights& w, Largest* largest) {
 
 }  // namespace
 
+uint64_t most_integer(const Weights& w) {
+  if (w.encoding != Encoding::table) return 128;
+  Largest largest;
+  add_table(w.table, &largest);
+  return largest.most();
+}
+
 AffineInteger affine_integer(const AffineWeights& a, uint32_t output) {
   const size_t zeros = a.zero_halves.size();
   const int32_t zero = zeros == 0 ? 0 : a.zero_halves.data()[zeros == 1 ? 0 : output];
@@ -126,6 +152,8 @@ AffineInteger affine_integer(const AffineWeights& a, uint32_t output) {
 Status check_integers(const Weights& w) {
   Largest largest;
   QRT_TRY(check_encoding(w, &largest));
+  if (w.encoding == Encoding::table && (!largest.fits() || w.table.scales.axis == ScaleAxis::group))
+    return check_table_sums(w, largest);
   const uint64_t sum = uint64_t{w.inputs} * 255 * largest.most();  // below 2^24 * 2^8 * 2^9
   if (sum > INT32_MAX)
     return Status(Code::invalid_model, 153, "a layer's sums may exceed int32")

@@ -43,7 +43,7 @@ class Depthwise8 final : public Int8Strategy {
   const char* name() const override { return "depthwise8"; }
   float cost_ns(const Int8Layer& layer) const override {
     const bool depthwise = layer.groups > 1 && layer.channels == 1 && layer.group_outputs == 1;
-    if (!depthwise || layer.weights->numerics != Numerics::exact) return -1;
+    if (!depthwise || layer.weights->numerics != Numerics::exact || layer.beyond_bytes()) return -1;
     return i8::depthwise_cost_ns(layer.cost_shape(), *layer.kit);
   }
 

@@ -86,6 +86,9 @@ Status check_dense(const Int8Layer& layer) {
 float weight_scale(const Int8Layer& layer, uint32_t n) {
   const Weights& w = *layer.weights;
   if (w.encoding == Encoding::bit_planes) return read_constant(w.bit_planes.alphas, n);
+  if (layer.scale_group != 0) return 1;  // the ways have scaled the sums
+  if (layer.beyond_bytes())
+    return read_constant(w.table.scales.values, w.table.scales.axis == ScaleAxis::layer ? 0 : n);
   if (layer.packed()) return layer.lowbit.scale(n);
   if (w.encoding == Encoding::dense)
     return read_constant(w.dense.scales.values, w.dense.scales.axis == ScaleAxis::layer ? 0 : n);
@@ -142,7 +145,7 @@ Status finish_constants(const Epilogue& e, PrepareContext& context, Int8Layer* l
 namespace {
 
 // Strategies for exact sums; the last place is for tables.
-constexpr size_t kExact = 10;
+constexpr size_t kExact = 14;
 void make_exact(Arena& keep, bool resident, Int8Strategy** to) {
   *to++ = make_dense8_strategy(keep, resident);
   *to++ = make_decode8_strategy(keep, resident);
@@ -150,6 +153,10 @@ void make_exact(Arena& keep, bool resident, Int8Strategy** to) {
   *to++ = make_depthwise8_strategy(keep, resident);
   *to++ = make_masked_dot_strategy(keep);
   *to++ = make_unpack_dot_strategy(keep);
+  for (const kernels::shift::Kind kind :
+       {kernels::shift::Kind::decode, kernels::shift::Kind::dot, kernels::shift::Kind::grouped,
+        kernels::shift::Kind::shift})
+    *to++ = make_shift_strategy(keep, kind);
   *to++ = make_dot8_strategy(keep);
   *to++ = make_coded_dot_strategy(keep);
   *to++ = make_winograd8_strategy(keep, 2);
@@ -198,9 +205,10 @@ Status Int8Op::prepare(const Node& node, PrepareContext& context) {
   QRT_TRY(check_tensors(context, epilogue.residual, &layer_));
   layer_.isa = context.isa;
   layer_.unpack = &kernels::select(kernels::lowbit::kKits, context.isa);
+  QRT_TRY(describe_table(&layer_, context.keep));
   if (layer_.packed())
     QRT_TRY(layer_.lowbit.prepare(*layer_.weights, *layer_.unpack->run, context.keep));
-  else
+  else if (!layer_.beyond_bytes())
     QRT_TRY(layer_.coded() ? derive_codes(&layer_) : check_dense(layer_));
   QRT_TRY(finish_constants(epilogue, context, &layer_));
   layer_.kit = &kernels::select(i8::kKits, context.isa);

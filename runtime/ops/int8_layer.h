@@ -9,6 +9,7 @@
 
 #include "kernels/codebook/codebook.h"
 #include "kernels/int8/cost.h"
+#include "kernels/shift/shift.h"
 #include "runtime/ops/choice.h"
 #include "runtime/ops/layer_geometry.h"
 #include "runtime/ops/lowbit_rows.h"
@@ -41,9 +42,16 @@ struct Int8Layer : LayerGeometry {
   const kernels::Kernel<const kernels::lowbit::Kit>* unpack = nullptr;
   LowbitIntegers lowbit;
 
+  // Of tables of integers: describe_table().
+  const kernels::shift::Plan* table = nullptr;
+  size_t table_row_bytes = 0;
+  size_t scale_group = 0;  // stored inputs that share a scale; 0: none do, outputs have theirs
+
   bool coded() const { return weights->encoding == Encoding::codebook; }
   bool dense() const { return weights->encoding == Encoding::dense; }
-  bool packed() const { return is_lowbit(weights->encoding); }
+  // Integers that the ways of kernels/shift alone can sum.
+  bool beyond_bytes() const { return scale_group != 0 || (table != nullptr && table->two_planes); }
+  bool packed() const { return is_lowbit(weights->encoding) && !beyond_bytes(); }
   kernels::int8::Finish finish_at(const RunContext&, size_t row, size_t output) const;
   kernels::int8::CostShape cost_shape() const;
 };
@@ -66,6 +74,9 @@ inline kernels::int8::Coded round_entries(const Int8Layer& layer, const EntryScr
 // Fills scale, bias and bounds, from the quantizations that the layer has and its weights' scales.
 // With thresholds they leave sums as they are. QRT-E0340.
 Status finish_constants(const Epilogue&, PrepareContext&, Int8Layer*);
+
+// Checks a table of integers and plans it in `keep`. QRT-E0142, QRT-E0153, QRT-E0256, QRT-E0334.
+Status describe_table(Int8Layer*, Arena& keep);
 
 // Finds most_sum where a strategy asks for it.
 Status bound_sums(Int8Layer*, const PrepareContext&);
@@ -103,6 +114,7 @@ Int8Strategy* make_decode8_strategy(Arena& keep, bool resident);
 Int8Strategy* make_unpack8_strategy(Arena& keep, bool resident);
 Int8Strategy* make_masked_dot_strategy(Arena& keep);
 Int8Strategy* make_unpack_dot_strategy(Arena& keep);
+Int8Strategy* make_shift_strategy(Arena& keep, kernels::shift::Kind);
 Int8Strategy* make_depthwise8_strategy(Arena& keep, bool resident);
 Int8Strategy* make_dot8_strategy(Arena& keep);
 Int8Strategy* make_coded_dot_strategy(Arena& keep);

@@ -7,6 +7,7 @@
 //
 // What is made in between is scratch of the run.
 #include "runtime/base/checked.h"
+#include "runtime/model/exact.h"
 #include "runtime/ops/bit_rows.h"
 #include "runtime/ops/bits_layer.h"
 #include "runtime/ops/checks.h"
@@ -70,8 +71,13 @@ class IntegerLayer final : public Op {
     TensorView out = given_out[0];
     expands_ = bits;
     if (bits) in[0] = as_bytes(in[0]);
-    const uint64_t inputs = weights_of(node)->inputs;
-    QRT_TRY(thresholds_.prepare(e, weights_of(node)->outputs, inputs * 255 * 128, context));
+    const Weights& w = *weights_of(node);
+    if (e.threshold_count != 0 && w.encoding == Encoding::table &&
+        w.table.scales.axis == ScaleAxis::group)
+      return Status(Code::unsupported, 339, "thresholds of sums with a scale per group of inputs")
+          .next("convert the model again");
+    const uint64_t most = uint64_t{w.inputs} * 255 * most_integer(w);
+    QRT_TRY(thresholds_.prepare(e, w.outputs, most, context));
     if (thresholds_.present()) out = as_sums(out);
     context.in = {in, given_in.size()};
     context.out = {&out, 1};

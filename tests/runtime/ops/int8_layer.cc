@@ -148,18 +148,38 @@ int64_t IntegerLayer::sum(uint32_t n, const std::vector<int>& x) const {
   return sum;
 }
 
+bool IntegerLayer::has_group_scales() const {
+  return kind.lowbit != nullptr && kind.lowbit->axis == ScaleAxis::group;
+}
+
 // Volatile: every operation is rounded on its own whatever the compiler may fuse.
-void IntegerLayer::store(size_t at, uint32_t n, int64_t sum) {
+float IntegerLayer::total(uint32_t n, const std::vector<int>& x) const {
+  if (!has_group_scales()) return static_cast<float>(sum(n, x));
+  const uint32_t inputs = weights.inputs, group = kind.lowbit->group;
+  const uint32_t groups = (inputs + group - 1) / group;
+  volatile float t = 0;
+  for (uint32_t g = 0; g < groups; ++g) {
+    int64_t sum = 0;
+    for (uint32_t k = g * group; k < inputs && k < (g + 1) * group; ++k)
+      sum += int64_t{x[k]} * weight(n, k);
+    const volatile float scaled = static_cast<float>(sum) * low.scales[size_t{n} * groups + g];
+    t = t + scaled;
+  }
+  return t;
+}
+
+void IntegerLayer::store(size_t at, uint32_t n, float total) {
   const CodebookWeights& c = weights.codebook;
   const float inverse = finish.to_f32 ? 1.0f : 1 / finish.y.scale;
   volatile float a = finish.x.scale;
   a = std::ldexp(a, static_cast<int>(kind.table_bits != 0 ? kind.table_shift : 0));
-  a = a * (kind.lowbit != nullptr ? low.scales_of[n]
-           : kind.dim == 0        ? scales[scales.size() > 1 ? n : 0]
-                                  : read_constant(c.levels, levels.size() > 1 ? level_of[n] : 0));
+  a = a * (has_group_scales()       ? 1.0f
+           : kind.lowbit != nullptr ? low.scales_of[n]
+           : kind.dim == 0          ? scales[scales.size() > 1 ? n : 0]
+                                    : read_constant(c.levels, levels.size() > 1 ? level_of[n] : 0));
   if (finish.scale) a = a * scale[n];
   if (!finish.to_f32) a = a * inverse;
-  volatile float t = static_cast<float>(sum);
+  volatile float t = total;
   t = t * a;
   if (finish.bias) {
     volatile float b = bias[n];
@@ -224,7 +244,7 @@ void make_conv(const IntegerConv& c, IntegerLayer* l) {
     const auto n = static_cast<uint32_t>(at % size_t(c.outputs));
     const size_t row = at / size_t(c.outputs) * c.groups + n / size_t(group_outputs);
     patch.assign(x.begin() + ptrdiff_t(row * inputs), x.begin() + ptrdiff_t((row + 1) * inputs));
-    l->store(at, n, l->sum(n, patch));
+    l->store(at, n, l->total(n, patch));
   }
 }
 
@@ -244,7 +264,7 @@ void make_linear(int rows, int inputs, int outputs, const IntegerWeights& weight
     for (size_t k = 0; k < x.size(); ++k)
       x[k] = int{l->in[0].bytes[row * x.size() + k]} - finish.x.zero;
     const auto n = static_cast<uint32_t>(at % size_t(outputs));
-    l->store(at, n, l->sum(n, x));
+    l->store(at, n, l->total(n, x));
   }
 }
 

@@ -45,7 +45,10 @@ struct IntegerLayer {
   int entry(uint32_t n, uint32_t book, uint32_t k) const;
   // Pixels of one output position, file order, each minus the input's zero.
   int64_t sum(uint32_t n, const std::vector<int>& x) const;
-  void store(size_t at, uint32_t n, int64_t sum);
+  // The sum as a float; where groups of inputs have scales, scaled and added up.
+  float total(uint32_t n, const std::vector<int>& x) const;
+  void store(size_t at, uint32_t n, float total);
+  bool has_group_scales() const;
 };
 
 struct IntegerConv {

@@ -137,7 +137,10 @@ TEST_CASE("lowbit integers: weights that are none are refused, by stable ids") {
   CHECK(id_of(grouped, [](IntegerLayer&) {}) == 142);
   table.encoding = Encoding::table, table.integers = true;
   CHECK(id_of(table, [](IntegerLayer&) {}) == 0);
-  CHECK(id_of(table, [](IntegerLayer& l) { l.low.integer_bytes[3] = 1; }) == 142);
+  CHECK(id_of(table, [](IntegerLayer& l) { l.low.integer_bytes[3] = 1; }) == 0);
+  CHECK(id_of(table, [](IntegerLayer& l) {
+          l.low.integer_bytes[2] = 0xff, l.low.integer_bytes[3] = 0x7f;
+        }) == 142);
   values.encoding = Encoding::table;
   CHECK(id_of(values, [](IntegerLayer&) {}) == 142);
   table.offsets = 1;

@@ -81,7 +81,8 @@ void make_table(const LowbitSpec& s, Bits& bits, LowbitWeights* w) {
   Weights& out = w->weights;
   const uint32_t inputs = out.inputs, count = 1u << s.bits;
   std::vector<int16_t> integers;
-  for (uint32_t i = 0; i < count; ++i) integers.push_back(int16_t(int(pick(bits, 255)) - 127));
+  for (uint32_t i = 0; i < count; ++i)
+    integers.push_back(int16_t(int(pick(bits, uint32_t(2 * s.most + 1))) - s.most));
   if (s.integers) {
     w->integer_bytes.resize(2 * count);
     std::memcpy(w->integer_bytes.data(), integers.data(), 2 * count);

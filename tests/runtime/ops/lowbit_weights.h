@@ -22,6 +22,7 @@ struct LowbitSpec {
   Zeros zeros = Zeros::none;
   bool odd_zeros = false;  // halves that are odd in some outputs, or in the layer's
   bool integers = false;   // of a table, else values
+  int most = 127;          // of the size of those integers
   uint32_t offsets = 0;    // of a table: 0, 1 or 2 for one per output
   bool trits = false;      // of planes: ternary5
   bool one_plane = false;  // of planes: exactly one in every group

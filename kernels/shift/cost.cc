@@ -1,0 +1,128 @@
+#include "kernels/shift/cost.h"
+
+namespace qrt::kernels::shift {
+namespace {
+
+struct Constants {
+  const Way* way;
+  CostConstants constants;
+};
+
+constexpr Constants kConstants[] = {
+#if QRT_BUILT_x86_avx512vnni
+    {&decode_avx512vnni, {0.07f, 0, 0.35f, 0, 0}},
+    {&dot_avx512vnni, {0, 0.013f, 0, 1.5f, 1.0f}},
+#endif
+#if QRT_BUILT_x86_avx512
+    {&decode_avx512, {0.07f, 0, 0.35f, 0, 0}},
+    {&dot_avx512, {0, 0.02f, 0, 1.5f, 1.0f}},
+    {&shift_avx512, {2.0f, 0.12f, 0, 0.5f, 0.6f}},
+    {&grouped_avx512, {1.5f, 0.9f, 3.0f, 0.5f, 0.6f}},
+#endif
+#if QRT_BUILT_x86_avx2
+    {&decode_avx2, {0.1f, 0, 0.35f, 0, 0}},
+    {&dot_avx2, {0, 0.03f, 0, 1.5f, 1.0f}},
+    {&shift_avx2, {2.0f, 0.3f, 0, 0.5f, 0.6f}},
+    {&grouped_avx2, {1.5f, 1.3f, 4.0f, 0.5f, 0.6f}},
+#endif
+#if QRT_BUILT_arm_neondot
+    {&decode_neondot, {0.3f, 0, 1.0f, 0, 0}},
+    {&dot_neondot, {0, 0.1f, 0, 3.0f, 2.0f}},
+#endif
+#if QRT_BUILT_arm_neon
+    {&decode_neon, {0.3f, 0, 1.0f, 0, 0}},
+    {&dot_neon, {0, 0.2f, 0, 3.0f, 2.0f}},
+    {&shift_neon, {5.0f, 1.1f, 0, 2.0f, 1.5f}},
+    {&grouped_neon, {4.0f, 6.0f, 20.0f, 2.0f, 1.5f}},
+#endif
+    {&grouped_portable, {4.0f, 8.0f, 30.0f, 2.0f, 1.5f}},
+    {&shift_reference, {0, 16.0f, 0, 10.0f, 0}},
+};
+
+float up(size_t x, size_t by) {
+  return static_cast<float>((x + by - 1) / by);
+}
+
+float of(size_t x) {
+  return static_cast<float>(x);
+}
+
+// Terms of a code, all codes alike, and how many of them are not zero.
+struct Terms {
+  float digits = 0, live = 0, magnitudes = 0;
+};
+Terms terms_of(const Plan& p) {
+  Terms t;
+  const uint32_t codes = 1u << p.bits;
+  for (uint32_t c = 0; c < codes; ++c) {
+    t.digits += of(p.terms[c]) / of(codes);
+    t.live += p.terms[c] != 0 ? 1 / of(codes) : 0;
+  }
+  t.magnitudes = of(codes) * t.live / 2;
+  return t;
+}
+
+// Sums that lie in memory between segments: of two planes, and where groups have scales.
+float segments_of(const CostShape& s, const Plan& p) {
+  if (s.scale_group == 0 && !p.two_planes) return 0;
+  constexpr size_t kExact = 512;
+  const size_t each = s.scale_group == 0 || s.scale_group > kExact ? kExact : s.scale_group;
+  return up(s.inputs, each);
+}
+
+float decode_ns(const CostShape& s, const Plan& p, const Kernel<const int8::Kit>& kit,
+                const CostConstants& c) {
+  int8::CostShape dense{};
+  dense.rows = s.rows, dense.outputs = s.outputs, dense.inputs = s.inputs, dense.groups = 1;
+  const float planes = p.two_planes ? 2 : 1, whole = up(s.outputs, kit.tile.n) * of(kit.tile.n);
+  return planes *
+             (int8::resident_cost_ns(dense, kit) + of(s.chunks) * whole * of(s.inputs) * c.weight +
+              of(s.rows) * of(s.outputs) * segments_of(s, p) * c.part) +
+         of(s.rows) * of(s.outputs) * c.output;
+}
+
+float dot_ns(const CostShape& s, const Plan& p, const CostConstants& c) {
+  const float planes = p.two_planes ? 2 : 1;
+  return of(s.rows) * (of(s.outputs) * (planes * of(s.inputs) * c.product + c.output));
+}
+
+float grouped_ns(const CostShape& s, const Plan& p, const CostConstants& c) {
+  constexpr size_t kRows = 64, kChunk = 256;
+  const Terms t = terms_of(p);
+  const bool by_digits = t.magnitudes > 24;
+  const float lists = by_digits ? of(p.most_shift) + 1 : t.magnitudes;
+  const size_t chunk = s.scale_group == 0 || s.scale_group > kChunk ? kChunk : s.scale_group;
+  return of(s.outputs) *
+         (of(s.chunks) * of(s.inputs) * c.weight +
+          up(s.rows, kRows) * (of(s.inputs) * (by_digits ? t.digits : t.live) * c.product +
+                               up(s.inputs, chunk) * lists * c.part) +
+          of(s.rows) * c.output);
+}
+
+float shift_ns(const CostShape& s, const Plan& p, const Way& way, const CostConstants& c) {
+  const float whole = up(s.outputs, way.unit) * of(way.unit), terms = of(p.most_terms);
+  return whole * of(s.inputs) * terms * (of(s.chunks) * c.weight + up(s.rows, 4) * c.product) +
+         of(s.rows) * of(s.outputs) * c.output;
+}
+
+}  // namespace
+
+const CostConstants& cost_constants(const Way* way) {
+  for (const Constants& row : kConstants)
+    if (row.way == way) return row.constants;
+  return kConstants[sizeof kConstants / sizeof kConstants[0] - 1].constants;
+}
+
+float cost_ns(const CostShape& s, const Plan& p, const Row& row, const Kernel<const int8::Kit>& kit,
+              const CostConstants& c) {
+  const float bytes = of(s.rows) * of(s.inputs);
+  const float rows =
+      bytes * c.stage + (s.gathers ? bytes * int8::cost_constants(kit.run).gather : 0);
+  const float ns = row.kind == Kind::decode    ? decode_ns(s, p, kit, c)
+                   : row.kind == Kind::dot     ? dot_ns(s, p, c)
+                   : row.kind == Kind::grouped ? grouped_ns(s, p, c)
+                                               : shift_ns(s, p, *row.way, c);
+  return of(s.groups) * (ns + rows);
+}
+
+}  // namespace qrt::kernels::shift
