@@ -401,8 +401,10 @@ void search(const ConvertOptions& o, const emit::FileInfo& info, const quant::Ca
     return file;
   };
   if (!test.truth.empty()) {
-    steps.judge = [&](const std::vector<uint8_t>& file) { return file_accuracy(file, test); };
-    steps.judge_float = [&] { return graph_accuracy(graph, test); };
+    steps.judge = [&](const std::vector<uint8_t>& file) {
+      return accuracy_of(file_scores(file, test), test.truth);
+    };
+    steps.judge_float = [&] { return accuracy_of(graph_scores(graph, test), test.truth); };
   }
   result.search = search_settings(o, graph, data, steps);
   Tried& best = tried.at(result.search.layers);
@@ -414,43 +416,28 @@ void search(const ConvertOptions& o, const emit::FileInfo& info, const quant::Ca
 }
 
 // The float model, this conversion and, for a report, other settings on the test rows: those that a
-// search tried, or variations of those given.
-void measure_points(const ConvertOptions& o, const ir::Graph& original, const Samples& samples,
-                    const emit::FileInfo& info, const TestData& test, WorkFile* work,
-                    Converted& result) {
+// search tried, those of --curve, or variations of those given.
+void judge(const ConvertOptions& o, const ir::Graph& original, const Samples& samples,
+           const emit::FileInfo& info, const TestData& test, WorkFile* work, Converted& result) {
   ProgressLine line(!o.quiet);
-  const size_t wanted = o.report.empty() || o.searches() ? 0 : static_cast<size_t>(o.report_points);
-  const std::vector<Variant> others = variants(o, wanted);
-  const double steps = static_cast<double>(others.size()) + 2;
-  line.show({0, 0, "accuracy of the float model"});
-  uint64_t weights = 0;
+  const bool varies = !o.report.empty() && !o.searches() && o.curve.empty();
+  const std::vector<Variant> others =
+      varies ? variants(o, static_cast<size_t>(o.report_points)) : curve_variants(o);
+  PointSteps steps;
   for (const emit::LayerBytes& l : result.sizes.layers)
-    weights += static_cast<uint64_t>(l.outputs) * static_cast<uint64_t>(l.inputs);
-  result.points.push_back(
-      {"float model", 4 * weights, graph_accuracy(original, test), false, true});
-  line.show({1 / steps, 0, "accuracy of the file"});
-  result.points.push_back(
-      {"this file", result.file.size(), file_accuracy(result.file, test), true, false});
+    steps.float_bytes += 4 * static_cast<uint64_t>(l.outputs) * static_cast<uint64_t>(l.inputs);
+  steps.show = [&](const quant::ProgressStep& s) { line.show(s); };
+  steps.convert = [&](const Variant& v, const quant::Progress& progress) {
+    ir::Graph graph = original;
+    const quant::CalibrationData data{samples.calibration, {progress, work}};
+    take(take(quant::find_method(v.method), "--method")->run(graph, v.method_options, data),
+         o.model);
+    return build(o, graph, info, data).file;
+  };
+  result.points = measure_points(steps, original, result.file, test, others);
   for (const SearchPoint& p : result.search.curve)
     if (p.bytes != result.file.size() && p.accuracy.rows > 0)
       result.points.push_back({"tried by the search", p.bytes, p.accuracy, false, false});
-  for (size_t i = 0; i < others.size(); ++i) {
-    const double from = static_cast<double>(i + 2) / steps;
-    const quant::Progress inner = [&](const quant::ProgressStep& s) {
-      line.show({from + s.done / steps, 0, others[i].name});
-    };
-    ir::Graph graph = original;
-    const quant::CalibrationData data{samples.calibration, {inner, work}};
-    take(take(quant::find_method(o.method), "--method")->run(graph, others[i].method_options, data),
-         o.model);
-    const Built built = build(o, graph, info, data);
-    // Settings that a small network clips to those of another point add nothing.
-    const bool is_new = std::none_of(result.points.begin(), result.points.end(),
-                                     [&](auto& p) { return p.bytes == built.file.size(); });
-    if (is_new)
-      result.points.push_back(
-          {others[i].name, built.file.size(), file_accuracy(built.file, test), false, false});
-  }
 }
 
 Converted convert_with(const ConvertOptions& o, std::unique_ptr<WorkFile>& work) {
@@ -527,7 +514,7 @@ Converted convert_with(const ConvertOptions& o, std::unique_ptr<WorkFile>& work)
                              result.error, ", allowed ", tolerance,
                              "; nothing was written, please report the model"));
   add_times(o, result);
-  if (!test.truth.empty()) measure_points(o, original, samples, info, test, work.get(), result);
+  if (!test.truth.empty()) judge(o, original, samples, info, test, work.get(), result);
   result.info = std::move(info);
   return result;
 }
@@ -580,11 +567,7 @@ int convert_main(const ConvertOptions& o) {
   if (o.quiet) return io::kDone;
   for (const std::string& note : result.notes) std::fprintf(stderr, "note: %s\n", note.c_str());
   std::fputs(size_table(result.sizes, result.times).c_str(), stdout);
-  for (const ReportPoint& p : result.points)
-    std::printf("%s: %llu bytes, top-1 %s, top-5 %s\n", p.setting.c_str(),
-                static_cast<unsigned long long>(p.bytes),
-                percent_text(p.accuracy.top1, p.accuracy.rows).c_str(),
-                percent_text(p.accuracy.top5, p.accuracy.rows).c_str());
+  std::fputs(points_text(result.points).c_str(), stdout);
   if (o.dry_run)
     std::puts("planned (--dry-run): nothing was computed or written");
   else

@@ -62,6 +62,9 @@ int convert_main(const ConvertOptions&);
 // times: milliseconds as stored and with dense f32 weights, everything without weights in one line.
 std::string size_table(const emit::SizeReport&, const std::vector<LayerTime>& times = {});
 
+// A line per point: bytes, accuracy, and how far the scores are from the float model's.
+std::string points_text(const std::vector<ReportPoint>&);
+
 // What --activations int8 made of each layer of integers: levels, signal to noise, contract and
 // why.
 std::string int8_table(const int8::Report&);

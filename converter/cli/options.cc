@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "converter/base/file.h"
+#include "converter/cli/curve.h"
 #include "converter/quant/method.h"
 #include "qrt.h"
 #include "runtime/tools/io/arguments.h"
@@ -84,6 +85,10 @@ void check(const ConvertOptions& o, const std::string& layers) {
   }
   if (!o.report.empty() && (o.report == o.output || io::same_file(o.report, o.output)))
     refuse("--report and -o name the same file " + o.report + "; name another one");
+  if (!o.curve.empty() && o.test.empty())
+    refuse("--curve measures accuracy; give labelled samples with --test and --truth");
+  if (!o.curve.empty() && o.dry_run)
+    refuse("--curve converts and measures, which --dry-run does not; give one of them");
   if (o.test.empty() != o.truth.empty())
     refuse("--test and --truth belong together: rows and the class of each; give both");
   if (!layers.empty() && o.method.empty() && !o.int8)
@@ -310,6 +315,9 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
   app.add_option("--report-points", o.report_points,
                  "With --test: so many other settings are converted for the plot, 0 to 4")
       ->check(CLI::Range(int64_t{0}, int64_t{4}));
+  app.add_option("--curve", o.curve,
+                 "With --test: accuracy over bytes of other methods, too, at several numbers of "
+                 "bits: uniform, esb, alq, twn, bwn, or uniform=8+4+2");
   app.add_flag(
       "!--no-lowbit", o.low_bits,
       "Compute in f32 what the model rounds to grids, instead of in bytes, bits and integers");
@@ -334,6 +342,7 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
   const bool no_low_bits = !o.low_bits;
   o.low_bits = o.low_bits && !o.int8;
   check(o, layers);
+  curve_variants(o);  // refuses what it cannot mean
   if (!layers.empty()) {
     const std::vector<uint8_t> text = io::read_file(layers, uint64_t{1} << 20);
     o.layers.assign(text.begin(), text.end());

@@ -22,9 +22,10 @@ struct ConvertOptions {
   std::vector<std::string> test;  // labelled rows, for accuracy only
   std::string truth, report;      // their classes; the HTML file to write
   int64_t test_rows = 1 << 20, report_points = 4;
-  std::string save_layers;   // where to write what a search chose
-  uint64_t target_size = 0;  // bytes of the file at most; 0: not asked for
-  double max_drop = -1;      // points of top-1 accuracy at most; negative: not asked for
+  std::vector<std::string> curve;  // methods measured beside this conversion: curve.h
+  std::string save_layers;         // where to write what a search chose
+  uint64_t target_size = 0;        // bytes of the file at most; 0: not asked for
+  double max_drop = -1;            // points of top-1 accuracy at most; negative: not asked for
   bool searches() const { return target_size > 0 || max_drop >= 0; }
   std::string layers;               // the text of --layers
   bool int8 = false;                // --activations int8

@@ -3,11 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 
 #include "converter/cli/data.h"
 #include "converter/cli/engine.h"
-#include "converter/quant/product.h"
 #include "converter/quant/rows.h"
 #include "runtime/tools/io/error.h"
 #include "runtime/tools/io/preprocess.h"
@@ -47,7 +45,7 @@ TestData load_test(const ConvertOptions& o, const ir::Graph& g,
   return data;
 }
 
-Accuracy graph_accuracy(const ir::Graph& g, const TestData& data) {
+std::vector<float> graph_scores(const ir::Graph& g, const TestData& data) {
   const int64_t at_once = quant::samples_at_once(g);
   const auto rows = static_cast<int64_t>(data.truth.size());
   std::vector<float> scores;
@@ -57,68 +55,54 @@ Accuracy graph_accuracy(const ir::Graph& g, const TestData& data) {
     if (!out.ok()) throw ToolError(out.error().id, out.error().message);
     scores.insert(scores.end(), (*out)[0].data.begin(), (*out)[0].data.end());
   }
-  return accuracy_of(scores, data.truth);
+  return scores;
 }
 
-Accuracy file_accuracy(std::span<const uint8_t> file, const TestData& data) {
-  return accuracy_of(run_file(file, "the converted file", data.inputs).at(0).data, data.truth);
+std::vector<float> file_scores(std::span<const uint8_t> file, const TestData& data) {
+  return std::move(run_file(file, "the converted file", data.inputs).at(0).data);
 }
 
-namespace {
-
-// Methods of few bits: other numbers of bits, those next to what was asked for first.
-std::vector<Variant> of_other_bits(const ConvertOptions& o, size_t most) {
-  const bool is_esb = o.method == "esb", whole = o.method == "uniform" || is_esb;
-  const auto given = o.method_options.find("bits");
-  const double now = given == o.method_options.end() ? (is_esb  ? 5
-                                                        : whole ? 8
-                                                                : 2)
-                                                     : std::atof(given->second.c_str());
-  std::vector<int> bits = {2, 3, 4, 5, 6};
-  if (!whole) bits = {1, 2, 3, 4};
-  std::stable_sort(bits.begin(), bits.end(),
-                   [&](int a, int b) { return std::abs(a - now) < std::abs(b - now); });
-  std::vector<Variant> out;
-  for (const int b : bits) {
-    if (b == now || out.size() == most) continue;
-    auto words = o.method_options;
-    words["bits"] = std::to_string(b);
-    out.push_back({std::to_string(b) + (b == 1 ? " bit" : " bits"), words});
+double output_error(std::span<const float> got, std::span<const float> want) {
+  double lost = 0, all = 0;
+  for (size_t i = 0; i < want.size() && i < got.size(); ++i) {
+    const double d = double{got[i]} - want[i];
+    lost += d * d, all += double{want[i]} * want[i];
   }
-  return out;
+  return all > 0 ? std::sqrt(lost / all) : 0;
 }
 
-}  // namespace
-
-std::vector<Variant> variants(const ConvertOptions& o, size_t most) {
-  if (o.method == "uniform" || o.method == "alq" || o.method == "esb")
-    return of_other_bits(o, most);
-  std::vector<Variant> out;
-  const auto parsed = quant::parse_pq_options(o.method_options);
-  if (o.method != "pq" || !parsed.ok()) return out;
-  const quant::PqOptions& p = *parsed;
-  const auto entries = [&](int32_t divisor) {
-    auto words = o.method_options;
-    words["centroids_conv"] = std::to_string(std::max(2, p.centroids_conv / divisor));
-    words["centroids_fc"] = std::to_string(std::max(2, p.centroids_fc / divisor));
-    return words;
+std::vector<ReportPoint> measure_points(const PointSteps& steps, const ir::Graph& original,
+                                        std::span<const uint8_t> file, const TestData& test,
+                                        std::span<const Variant> others) {
+  const double all = static_cast<double>(others.size()) + 2;
+  std::vector<ReportPoint> points;
+  steps.show({0, 0, "accuracy of the float model"});
+  const std::vector<float> want = graph_scores(original, test);
+  const auto add = [&](ReportPoint p, const std::vector<float>& scores) {
+    p.accuracy = accuracy_of(scores, test.truth);
+    if (!p.is_float) p.output_error = output_error(scores, want);
+    points.push_back(std::move(p));
   };
-  const auto blocks = [&](auto length) {
-    auto words = o.method_options;
-    words["block_3x3"] = std::to_string(length(p.block_3x3));
-    words["block_1x1"] = std::to_string(length(p.block_1x1));
-    words["block_fc"] = std::to_string(length(p.block_fc));
-    if (p.block_other > 0) words["block_other"] = std::to_string(length(p.block_other));
-    return words;
-  };
-  out.push_back(
-      {"blocks of half the length", blocks([](int32_t d) { return std::max(1, d / 2); })});
-  out.push_back({"a quarter of the entries", entries(4)});
-  out.push_back({"a sixteenth of the entries", entries(16)});
-  out.push_back(
-      {"blocks of twice the length", blocks([](int32_t d) { return std::min(1024, 2 * d); })});
-  if (out.size() > most) out.resize(most);
-  return out;
+  ReportPoint floats{"float model", steps.float_bytes, {}}, mine{"this file", file.size(), {}};
+  floats.is_float = mine.is_this = true;
+  add(std::move(floats), want);
+  steps.show({1 / all, 0, "accuracy of the file"});
+  add(std::move(mine), file_scores(file, test));
+  for (size_t i = 0; i < others.size(); ++i) {
+    const double from = static_cast<double>(i + 2) / all;
+    const auto inner = [&](const quant::ProgressStep& s) {
+      steps.show({from + s.done / all, 0, others[i].name});
+    };
+    const std::vector<uint8_t> other = steps.convert(others[i], inner);
+    ReportPoint p{others[i].name, other.size(), {}};
+    p.series = others[i].series, p.mark = others[i].mark;
+    // Settings that a small network clips to those of another point add nothing.
+    const bool is_new = std::none_of(points.begin(), points.end(), [&](const ReportPoint& q) {
+      return q.bytes == p.bytes && q.series == p.series;
+    });
+    if (is_new || !p.series.empty()) add(std::move(p), file_scores(other, test));
+  }
+  return points;
 }
 
 }  // namespace qrt::cli

@@ -5,16 +5,17 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "converter/base/result.h"
+#include "converter/cli/curve.h"
 #include "converter/cli/options.h"
 #include "converter/cli/report.h"
 #include "converter/eval/evaluate.h"
 #include "converter/ir/graph.h"
+#include "converter/quant/control.h"
 
 namespace qrt::cli {
 
@@ -32,20 +33,27 @@ TestData load_test(const ConvertOptions&, const ir::Graph&, const std::vector<st
 // where it does not.
 int64_t class_count(const ir::Graph&);
 
-// Of the graph in the interpreter. Throws ToolError with evaluate()'s codes.
-Accuracy graph_accuracy(const ir::Graph&, const TestData&);
+// Scores [rows][classes] of the graph in the interpreter. Throws ToolError with evaluate()'s codes.
+std::vector<float> graph_scores(const ir::Graph&, const TestData&);
 
 // Of a file in libqrt. Throws ToolError with libqrt's codes.
-Accuracy file_accuracy(std::span<const uint8_t> file, const TestData&);
+std::vector<float> file_scores(std::span<const uint8_t> file, const TestData&);
 
-// Other settings of the conversion's method, at most `most`, each with a name: of pq a sixteenth
-// and a quarter of the entries, blocks of half and of twice the length; of uniform 2 to 6 bits, of
-// alq averages of 1 to 4. Empty for methods without such settings.
-struct Variant {
-  std::string name;
-  std::map<std::string, std::string> method_options;
+// |got - want| / |want| of all scores together, as Euclidean lengths.
+double output_error(std::span<const float> got, std::span<const float> want);
+
+// What measuring needs to be done by others.
+struct PointSteps {
+  uint64_t float_bytes = 0;  // of the float model's weights
+  std::function<void(const quant::ProgressStep&)> show;
+  // The file of another conversion.
+  std::function<std::vector<uint8_t>(const Variant&, const quant::Progress&)> convert;
 };
-std::vector<Variant> variants(const ConvertOptions&, size_t most);
+
+// The float model, `file`, and the others, each judged on the test rows.
+std::vector<ReportPoint> measure_points(const PointSteps&, const ir::Graph& original,
+                                        std::span<const uint8_t> file, const TestData&,
+                                        std::span<const Variant> others);
 
 }  // namespace qrt::cli
 

@@ -77,13 +77,16 @@ std::string points_table(const ReportData& r) {
   if (r.points.empty()) return "";
   std::string out = "<h2>Accuracy against size</h2>\n" + accuracy_plot(r.points) +
                     "<div class=\"wide\"><table id=\"points\"><tr><th>conversion</th><th>bytes</th>"
-                    "<th>top-1</th><th>top-5</th><th>rows</th></tr>\n";
+                    "<th>top-1</th><th>top-5</th><th>rows</th><th>output error</th></tr>\n";
   for (const ReportPoint& p : r.points)
     out += "<tr>" + cell(escaped(p.setting)) + cell(std::to_string(p.bytes)) +
            cell(fixed(p.accuracy.top1_percent(), 2) + " %") +
            cell(fixed(p.accuracy.top5_percent(), 2) + " %") +
-           cell(std::to_string(p.accuracy.rows)) + "</tr>\n";
-  return out + "</table></div>\n";
+           cell(std::to_string(p.accuracy.rows)) +
+           cell(p.output_error ? fixed(100 * *p.output_error, 2) + " %" : "") + "</tr>\n";
+  return out +
+         "</table></div>\n<p class=\"why\">Output error: how far the scores are from those of the "
+         "float model, over all rows, relative (Euclidean lengths).</p>\n";
 }
 
 std::string times(const ReportLayer& l) {

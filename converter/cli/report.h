@@ -34,6 +34,10 @@ struct ReportPoint {
   Accuracy accuracy;
   bool is_this = false;   // the conversion that the report is about
   bool is_float = false;  // the model as it came; bytes are those of its weights in f32
+  // Scores against those of the float model: |y - y'| / |y| over all rows, Euclidean lengths.
+  std::optional<double> output_error = {};
+  std::string series = {};  // points of one name are joined; empty: the line of this conversion
+  std::string mark = {};    // what the plot shows beside the point; empty: its setting
 };
 
 struct ReportData {

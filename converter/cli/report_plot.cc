@@ -1,8 +1,10 @@
 // Size on a logarithmic axis: a saving of a factor is a step of one width wherever
-// it happens. Accuracy on a linear one, cut to where the points are.
+// it happens. Accuracy on a linear one, cut to where the points are. Every series of points has
+// a line and a color; what belongs to no series is this conversion's.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 
 #include "converter/cli/report.h"
 
@@ -49,8 +51,24 @@ std::vector<double> round_sizes(double from, double to) {
   return out;
 }
 
-std::string point(const ReportPoint& p, double x, double y) {
-  const char* color = p.is_this ? "#d9542b" : p.is_float ? "#777" : "#4a90d9";
+// Of the lines, in the order in which their points come first; after the last, again.
+constexpr const char* kColors[] = {"#4a90d9", "#3a9d5d", "#8e5bc9", "#c98a1b", "#b5446e"};
+
+std::vector<std::string> series_of(const std::vector<ReportPoint>& points) {
+  std::vector<std::string> names;
+  for (const ReportPoint& p : points)
+    if (!p.is_float && std::find(names.begin(), names.end(), p.series) == names.end())
+      names.push_back(p.series);
+  return names;
+}
+
+const char* color_of(const std::vector<std::string>& names, const std::string& series) {
+  const auto at = std::find(names.begin(), names.end(), series) - names.begin();
+  return kColors[static_cast<size_t>(at) % std::size(kColors)];
+}
+
+std::string point(const ReportPoint& p, double x, double y, const char* line) {
+  const char* color = p.is_this ? "#d9542b" : p.is_float ? "#777" : line;
   // Labels of points at the right edge stand to their left.
   const bool leftwards = x > kWidth * 0.7;
   return format("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%d\" fill=\"%s\"><title>", x, y,
@@ -59,7 +77,38 @@ std::string point(const ReportPoint& p, double x, double y) {
          percent_text(p.accuracy.top1, p.accuracy.rows) + "</title></circle>" +
          format("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" fill=\"currentColor\">",
                 x + (leftwards ? -9 : 9), y - 7, leftwards ? "end" : "start") +
-         escaped(p.setting) + "</text>\n";
+         escaped(p.mark.empty() ? p.setting : p.mark) + "</text>\n";
+}
+
+// The points of one series from the smallest to the largest.
+std::string joined(const std::vector<ReportPoint>& points, const std::string& series, const Axis& x,
+                   const Axis& y, const char* color) {
+  std::vector<const ReportPoint*> line;
+  for (const ReportPoint& p : points)
+    if (!p.is_float && p.series == series) line.push_back(&p);
+  std::stable_sort(line.begin(), line.end(),
+                   [](const auto* a, const auto* b) { return a->bytes < b->bytes; });
+  std::string path;
+  for (const ReportPoint* p : line)
+    path += format(path.empty() ? "M%.1f %.1f" : " L%.1f %.1f",
+                   x(std::log(std::max(1.0, static_cast<double>(p->bytes)))),
+                   y(p->accuracy.top1_percent()));
+  return "<path d=\"" + path + "\" fill=\"none\" stroke=\"" + color + "\"/>\n";
+}
+
+// The names of the lines, beside the text below the axis.
+std::string legend(const std::vector<std::string>& names) {
+  std::string out;
+  double at = kLeft;
+  for (const std::string& name : names) {
+    if (name.empty()) continue;
+    out += format("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\" class=\"legend\"/>", at + 4,
+                  kHeight - 10, color_of(names, name)) +
+           format("<text x=\"%.1f\" y=\"%.1f\" fill=\"currentColor\">", at + 12, kHeight - 6) +
+           escaped(name) + "</text>\n";
+    at += 24 + 8 * static_cast<double>(name.size());
+  }
+  return out;
 }
 
 }  // namespace
@@ -102,20 +151,12 @@ std::string accuracy_plot(const std::vector<ReportPoint>& points) {
           "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#777\" "
           "stroke-dasharray=\"4 4\"/>\n",
           kLeft, y(p.accuracy.top1_percent()), kWidth - kRight, y(p.accuracy.top1_percent()));
-  std::vector<const ReportPoint*> line;
-  for (const ReportPoint& p : points)
-    if (!p.is_float) line.push_back(&p);
-  std::stable_sort(line.begin(), line.end(),
-                   [](const auto* a, const auto* b) { return a->bytes < b->bytes; });
-  std::string path;
-  for (const ReportPoint* p : line)
-    path += format(path.empty() ? "M%.1f %.1f" : " L%.1f %.1f",
-                   x(std::log(std::max(1.0, static_cast<double>(p->bytes)))),
-                   y(p->accuracy.top1_percent()));
-  out += "<path d=\"" + path + "\" fill=\"none\" stroke=\"#4a90d9\"/>\n";
+  const std::vector<std::string> names = series_of(points);
+  for (const std::string& name : names) out += joined(points, name, x, y, color_of(names, name));
   for (const ReportPoint& p : points)
     out += point(p, x(std::log(std::max(1.0, static_cast<double>(p.bytes)))),
-                 y(p.accuracy.top1_percent()));
+                 y(p.accuracy.top1_percent()), color_of(names, p.series));
+  out += legend(names);
   return out + format(
                    "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\" fill=\"currentColor\">size, "
                    "logarithmic</text>\n</svg>\n",

@@ -105,6 +105,18 @@ std::string size_table(const emit::SizeReport& r, const std::vector<LayerTime>& 
   return out;
 }
 
+std::string points_text(const std::vector<ReportPoint>& points) {
+  std::string text;
+  for (const ReportPoint& p : points) {
+    text += p.setting + ": " + std::to_string(p.bytes) + " bytes, top-1 " +
+            percent_text(p.accuracy.top1, p.accuracy.rows) + ", top-5 " +
+            percent_text(p.accuracy.top5, p.accuracy.rows);
+    if (p.output_error) text += ", output error " + fixed(100 * *p.output_error, 2) + " %";
+    text += "\n";
+  }
+  return text;
+}
+
 std::string int8_table(const int8::Report& report) {
   std::string text;
   char line[320];

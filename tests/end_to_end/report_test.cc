@@ -89,6 +89,28 @@ cli::ReportData hostile() {
   return r;
 }
 
+TEST_CASE("report: a line and a color for every series, their names below") {
+  cli::ReportData r = sample();
+  r.points.resize(2);
+  for (const char* method : {"uniform", "a<q"})
+    for (const char* bits : {"4", "2"}) {
+      cli::ReportPoint p{std::string(method) + ", " + bits + " bits", 5000, {500, 300, 400}};
+      p.series = method, p.mark = bits, p.output_error = 0.125;
+      r.points.push_back(p);
+    }
+  const std::string html = cli::html_report(r);
+  check_self_contained(html);
+  CHECK(count(html, "<path") == 3);  // this file's has one point
+  CHECK(count(html, "<circle") == 6 + 2);
+  CHECK(count(html, "class=\"legend\"") == 2);
+  CHECK(count(html, ">uniform</text>") == 1);
+  CHECK(count(html, ">a&lt;q</text>") == 1);
+  CHECK(count(html, ">2</text>") == 2);
+  CHECK(count(html, "<td>12.50 %</td>") == 4);
+  CHECK(html.find("<title>uniform, 4 bits: 5.0 kB, 60.00 % (300 of 500)</title>") !=
+        std::string::npos);
+}
+
 TEST_CASE("report: names of a model are text, whatever they hold") {
   const std::string html = cli::html_report(hostile());
   CHECK(count(html, "<script") == 0);
@@ -167,6 +189,75 @@ TEST_CASE("report: of a real conversion") {
       run_command({command("qrt-convert"), demo("model.onnx"), "--dry-run", "-q", "--report", dry})
           .code == 0);
   check_self_contained(read_text(dry));
+}
+
+std::vector<std::string> demo_curve(const std::vector<std::string>& more) {
+  std::vector<std::string> words = {command("qrt-convert"),
+                                    demo("model.onnx"),
+                                    "--preprocess",
+                                    kPreprocess,
+                                    "--labels",
+                                    demo("labels.txt"),
+                                    "--calibrate",
+                                    demo("calibration.npy"),
+                                    "-o",
+                                    scratch("curve.qrt")};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+// Bytes and right answers of the line that starts with `what`.
+std::pair<int64_t, int64_t> point_of(const std::string& out, const std::string& what) {
+  const size_t at = out.find("\n" + what + ": ");
+  REQUIRE_MESSAGE(at != std::string::npos, what);
+  const size_t open = out.find('(', at);
+  return {std::stoll(out.substr(at + what.size() + 3)), std::stoll(out.substr(open + 1))};
+}
+
+TEST_CASE("report: curves of several methods, of a dense conversion") {
+  const std::string html = scratch("curve.html");
+  const CommandResult r =
+      run_command(demo_curve({"--test", demo("images"), "--truth", demo("truth.csv"), "--report",
+                              html, "--curve", "uniform=8+3,bwn", "--curve", "alq=2", "esb=4"}));
+  CAPTURE(r.err);
+  REQUIRE(r.code == 0);
+  const auto floats = point_of(r.out, "float model"), eight = point_of(r.out, "uniform, 8 bits"),
+             three = point_of(r.out, "uniform, 3 bits"), esb = point_of(r.out, "esb, 4 bits"),
+             alq = point_of(r.out, "alq, 2 bits"), bwn = point_of(r.out, "bwn");
+  CHECK(floats.first > 3 * eight.first);
+  CHECK(eight.first > esb.first);
+  CHECK(esb.first > three.first);
+  CHECK(three.first > bwn.first);
+  CHECK(alq.first < eight.first);
+  CHECK(eight.second >= floats.second - 2);
+  CHECK(r.out.find("output error 0.00 %\n") != std::string::npos);  // this file: dense
+  const std::string text = read_text(html);
+  check_self_contained(text);
+  CHECK(count(text, "<circle") == 7 + 4);
+  CHECK(count(text, ">esb</text>") == 1);
+  CHECK(count(text, "<td>300</td>") == 7);
+}
+
+TEST_CASE("report: curves that cannot be") {
+  const std::vector<std::string> data = {"--test", demo("images"), "--truth", demo("truth.csv")};
+  const auto refused = [&](std::vector<std::string> more, const std::string& why) {
+    const CommandResult r = run_command(demo_curve(more));
+    CHECK(r.code == 2);
+    CHECK_MESSAGE(r.err.find(why) != std::string::npos, r.err);
+    CHECK(r.err.find("QRT-E0480") != std::string::npos);
+  };
+  refused({"--curve", "uniform"}, "--curve measures accuracy");
+  for (const auto& [curve, why] :
+       {std::pair<const char*, const char*>("pq", "--curve pq: is not of uniform"),
+        {"uniform=9", "a whole number from 1 to 8"},
+        {"uniform=1", "bits=1 needs grid=original"},
+        {"bwn=1", "no number of bits to set"},
+        {"alq=", "joined by +"},
+        {"esb=1", "needs zero=no"}}) {
+    std::vector<std::string> words = data;
+    words.insert(words.end(), {"--curve", curve});
+    refused(words, why);
+  }
 }
 
 std::string chromium() {
