@@ -101,7 +101,7 @@ std::vector<std::string> slower_than_dense(const std::vector<LayerTime>& layers)
     std::snprintf(ratio, sizeof ratio, "%.2f", l.ms / l.dense_ms);
     out.push_back(cat(l.name, ": coded it takes ", milliseconds(l.ms), " on this CPU, dense ",
                       milliseconds(l.dense_ms), ", ", ratio,
-                      " x less; to keep it dense name it in the method's option skip"));
+                      " x less; a rule of --layers or its method's option skip keeps it dense"));
   }
   return out;
 }
