@@ -322,6 +322,13 @@ class Fitting {
     const std::vector<int64_t> shape = bytes_.values[at(id)].shape;
     const int64_t outputs = shape[0], inputs = ir::element_count(shape) / outputs;
     if (inputs * 255 * 127 > INT32_MAX) return too_wide(n, inputs, inputs * 255 * 127);
+    int64_t found = 0;
+    if (c.encoding != nullptr && quant::is_integer(*c.encoding)) {  // of few bits: as they are
+      report.encoding = quant::describe(*c.encoding);
+      report.levels = 1, report.rounding_db = decibel(1, 0), report.why = "exact: as coded";
+      return sums_fit(*c.encoding, outputs, inputs, &found) ? Result<void>()
+                                                            : too_wide(n, inputs, found);
+    }
     InputMoments m = moments(n);
     m.factor = floats(passes::inputs_of(n).scale);
     Rounded r;
@@ -336,7 +343,6 @@ class Fitting {
       report.encoding = "dense";
     }
     report.rounding_db = decibel(1, r.error);
-    int64_t found = 0;
     if (!sums_fit(r.encoding, outputs, inputs, &found)) return too_wide(n, inputs, found);
     ir::Constant rounded;
     rounded.encoding = std::make_shared<const quant::Encoding>(std::move(r.encoding));

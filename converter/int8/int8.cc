@@ -27,7 +27,15 @@ size_t at(int64_t i) {
   return static_cast<size_t>(i);
 }
 
-// Constant weights, dense or a codebook of floats.
+// Dense weights and codebooks of floats are rounded here, codes and signs of few bits stand for
+// whole numbers already; what has scales by group, or several planes, does not.
+bool has_integers(const ir::Constant& w) {
+  if (w.encoding == nullptr) return true;
+  if (quant::needs_integers(*w.encoding)) return false;
+  return std::holds_alternative<quant::Codebook>(*w.encoding) || quant::is_integer(*w.encoding);
+}
+
+// Constant weights that are integers or become some.
 bool may_sum_integers(const ir::Graph& g, const ir::Node& n) {
   if (!passes::takes_codes(n) || g.values[at(n.in[0])].type != ir::ElementType::f32) return false;
   const ir::Constant* w = ir::constant_of(g, n.in[1]);
@@ -35,9 +43,7 @@ bool may_sum_integers(const ir::Graph& g, const ir::Node& n) {
   const auto constant = [&](ir::ValueId v) { return v < 0 || ir::is_constant(g, v); };
   const passes::LayerInputs in = passes::inputs_of(n);
   if (in.residual >= 0 && ir::is_constant(g, in.residual)) return false;
-  return constant(in.scale) && constant(in.bias) && !ir::is_constant(g, in.x) &&
-         (w->encoding == nullptr || std::holds_alternative<quant::Codebook>(*w->encoding)) &&
-         !(w->encoding != nullptr && quant::needs_integers(*w->encoding));
+  return constant(in.scale) && constant(in.bias) && !ir::is_constant(g, in.x) && has_integers(*w);
 }
 
 std::vector<bool> choose_layers(const ir::Graph& g, const Options& o, Report& report) {

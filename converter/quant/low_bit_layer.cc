@@ -151,7 +151,9 @@ Encoding fitted(const LayerProblem& p, int32_t taps, const LowBitSettings& s, si
                     ternary);
   }
   const auto bits = static_cast<int32_t>(s.bits);
-  const Grid grid = grid_of(s.grid, bits);
+  Grid grid = grid_of(s.grid, bits);
+  // -128 is worth next to nothing, and layers of bytes have no such weight.
+  if (grid.low == -128) grid.low = -127;
   return affine_of(fit_grid(p.target, metrics, p.gains, grid, fit), grid, bits,
                    s.axis == ScaleAxis::group ? taps : 1);
 }

@@ -14,6 +14,7 @@
 #include "converter/emit/emit.h"
 #include "converter/eval/evaluate.h"
 #include "converter/int8/int8.h"
+#include "converter/ir/edit.h"
 #include "converter/passes/pipeline.h"
 #include "converter/quant/method.h"
 #include "converter/quant/rows.h"
@@ -163,6 +164,41 @@ TEST_CASE("int8: a network of bytes throughout, dense and coded, is the interpre
     CHECK(cli::relative_error(got, *want) == 0);
     auto again = quantized(g, data);
     CHECK(file_of(again->graph) == file_of(q->graph));
+  }
+}
+
+TEST_CASE("int8: layers of few bits sum integers as they are coded, to the bit") {
+  const auto data = images(32);
+  for (const auto& [name, words] : {std::pair<const char*, quant::MethodOptions>("uniform", {}),
+                                    {"uniform", {{"bits", "4"}, {"first_last", "same"}}},
+                                    {"uniform", {{"bits", "3"}, {"grid", "centered"}}},
+                                    {"esb", {{"bits", "5"}, {"first_last", "same"}}},
+                                    {"twn", {{"first_last", "same"}}},
+                                    {"bwn", {}}}) {
+    CAPTURE(std::string(name));
+    CAPTURE(words.size());
+    ir::Graph g = network(false);
+    const auto method = quant::find_method(name);
+    REQUIRE(method.ok());
+    REQUIRE((*method)->run(g, words, {data, {}}).ok());
+    auto q = quantized(g, data);
+    REQUIRE(q);
+    CHECK(q->report.fit.layers.size() == 5);
+    CHECK(q->report.fit.output_snr_db.at(0) > 20);
+    int coded = 0;
+    for (const ir::Node& n : q->graph.nodes) {
+      if (!std::holds_alternative<ir::Conv2d>(n.attr) &&
+          !std::holds_alternative<ir::Linear>(n.attr))
+        continue;
+      const ir::Constant* c = ir::constant_of(q->graph, n.in[1]);
+      REQUIRE(c->encoding != nullptr);
+      coded += !std::holds_alternative<quant::Integers>(*c->encoding);
+      CHECK(q->graph.values[static_cast<size_t>(n.in[0])].quantization.present());
+    }
+    CHECK(coded == 5);
+    auto want = eval::evaluate(q->graph, data);
+    REQUIRE(want.ok());
+    CHECK(cli::relative_error(cli::run_file(file_of(q->graph), "network", data), *want) == 0);
   }
 }
 
