@@ -1,8 +1,8 @@
-// The constants of the cost models (kernels/codebook/cost.cc, kernels/int8/cost.cc) for this
-// machine, as rows to paste there, and how far predictions are off before and after. Layers run
-// through the runtime's operators, all of a kit interleaved, one thread. Predictions are linear in
-// their constants, so the terms of an equation are the predictions for unit constants.
-//   OMP_NUM_THREADS=1 taskset -c 1 calibrate [--rounds N]
+// The constants of the cost models (cost.cc of kernels/codebook, int8 and shift) for this machine,
+// as rows to paste there, and how far predictions are off before and after. Layers run through the
+// runtime's operators, all of a kit interleaved, one thread. Predictions are linear in their
+// constants, so the terms of an equation are the predictions for unit constants.
+//   OMP_NUM_THREADS=1 taskset -c 1 calibrate [--rounds N] [--family shift]
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
@@ -16,6 +16,7 @@
 #include "bench/rounds.h"
 #include "kernels/codebook/cost.h"
 #include "kernels/int8/cost.h"
+#include "kernels/shift/cost.h"
 #include "kernels/tables/tables.h"
 #include "runtime/tools/machine.h"
 #include "schema/layout.h"
@@ -25,6 +26,7 @@ namespace {
 
 namespace cb = kernels::codebook;
 namespace i8 = kernels::int8;
+namespace sh = kernels::shift;
 namespace tb = kernels::tables;
 
 struct Sample {
@@ -62,6 +64,9 @@ std::vector<Measured> measure(const std::vector<Sample>& samples, kernels::IsaSe
     if (layer == nullptr) continue;
     std::string what =
         std::string(s.way.strategy) + (s.way.is_resident ? " at load" : "") + " " + s.shape.name;
+    if (s.coding.fraction >= 0)
+      what += " esb(" + std::to_string(s.coding.code_bits) + "," +
+              std::to_string(s.coding.fraction) + ")";
     if (s.coding.count != 0)
       what += " d" + std::to_string(s.coding.dim) + " x" + std::to_string(s.coding.count);
     out.push_back({s, what, 0});
@@ -104,6 +109,26 @@ double cost_of(const Sample& m, const kernels::Kernel<const cb::Kit>& kit,
                                                  : cb::lookup_cost_ns(s, kit, c);
 }
 
+// A way of kernels/shift and the int8 kit that it is compared by.
+struct ShiftRow {
+  const sh::Row& row;
+  const kernels::Kernel<const i8::Kit>& kit;
+  const char* name;
+};
+
+double cost_of(const Sample& m, const ShiftRow& way, const sh::CostConstants& c) {
+  int16_t integers[sh::kMaxCodes];
+  sh::Plan plan;
+  const auto fraction = static_cast<uint32_t>(m.coding.fraction);
+  if (!sh::esb_integers(m.coding.code_bits, fraction, integers) ||
+      !sh::make_plan(integers, m.coding.code_bits, &plan))
+    std::abort();
+  const auto s = cost_shape<i8::CostShape>(m);
+  const size_t stride = (s.inputs + 63) / 64 * 64, fit = 512 * 1024 / stride;  // shift_layer.cc
+  const sh::CostShape shape{s.rows, s.outputs, s.inputs, 1, 0, (s.rows + fit - 1) / fit, s.gathers};
+  return sh::cost_ns(shape, plan, way.row, way.kit, c);
+}
+
 // Relative errors of predictions, smallest first, and which is the worst.
 std::string errors_text(const std::vector<Equation>& equations, const std::vector<double>& c) {
   std::vector<double> errors;
@@ -127,31 +152,36 @@ std::string literal(double v) {
   return std::string(text) + (is_whole ? ".0f" : "f");
 }
 
-// Solves for a kit and prints its row.
+// Solves for a kit and prints its row. What a prediction has from other families' constants is one
+// more unknown, by which the others are off; it is printed, and is no part of the row.
 template <class Constants, class Kit>
-void fit(const kernels::Kernel<const Kit>& kit, const std::vector<Measured>& measured,
-         const Constants& shipped) {
+void fit(const Kit& kit, const std::vector<Measured>& measured, const Constants& shipped) {
   constexpr size_t kCount = sizeof(Constants) / sizeof(float);
   std::vector<Equation> equations;
   for (const Measured& m : measured) {
     Equation e{m.what, {}, m.ns};
+    const double others = cost_of(m.sample, kit, Constants{});
     for (size_t j = 0; j < kCount; ++j) {
       float unit[kCount] = {};
       unit[j] = 1;
       Constants constants;
       std::memcpy(&constants, unit, sizeof unit);
-      e.terms.push_back(cost_of(m.sample, kit, constants));
+      e.terms.push_back(cost_of(m.sample, kit, constants) - others);
     }
+    e.terms.push_back(others);
     equations.push_back(e);
   }
   float before[kCount];
   std::memcpy(before, &shipped, sizeof before);
-  const std::vector<double> prior(before, before + kCount), found = solve(equations, prior);
+  std::vector<double> prior(before, before + kCount);
+  prior.push_back(1);
+  const std::vector<double> found = solve(equations, prior);
   std::printf("    {&%s, {", kit.name);
   for (size_t j = 0; j < kCount; ++j)
     std::printf("%s%s", j == 0 ? "" : ", ", literal(found[j]).c_str());
-  std::printf("}},\n    // %zu layers: %s\n    // as shipped: %s\n", equations.size(),
-              errors_text(equations, found).c_str(), errors_text(equations, prior).c_str());
+  std::printf("}},\n    // others times %.2f, %zu layers: %s\n    // as shipped: %s\n",
+              found.back(), equations.size(), errors_text(equations, found).c_str(),
+              errors_text(equations, prior).c_str());
 }
 
 std::vector<Sample> int8_samples() {
@@ -211,10 +241,34 @@ void check_tables(kernels::IsaSet isa, size_t rounds) {
   }
 }
 
-int run(size_t rounds) {
+void fit_shift(kernels::IsaSet isa, size_t rounds) {
+  for (const sh::Row& row : sh::kWays) {
+    if (!kernels::includes(isa, row.isa) || row.isa == 0) continue;
+    const char* strategy = row.kind == sh::Kind::decode    ? "shift_decode"
+                           : row.kind == sh::Kind::dot     ? "shift_dot"
+                           : row.kind == sh::Kind::grouped ? "shift_grouped"
+                                                           : "shift_add";
+    std::vector<Sample> samples;
+    for (const LayerShape& s : kShapes)
+      for (const auto& [bits, fraction] : {std::pair{4u, 1}, {2u, 0}, {6u, 2}, {6u, 3}})
+        if (s.is_linear() || (row.kind != sh::Kind::dot && s.ops() < 3e8))
+          samples.push_back({s, {Coding::Kind::exact, 0, 0, 0, bits, fraction}, {strategy}});
+    const ShiftRow way{row, kernels::select(i8::kKits, row.isa), row.name};
+    fit(way, measure(samples, row.isa, rounds), sh::cost_constants(row.way));
+  }
+}
+
+int run(size_t rounds, const std::string& family) {
   const kernels::IsaSet isa = kernels::detect_isa();
-  std::printf("// %s, one thread, median of %zu interleaved rounds\n// kernels/int8/cost.cc\n",
-              tools::cpu_name().c_str(), rounds);
+  std::printf("// %s, one thread, median of %zu interleaved rounds\n", tools::cpu_name().c_str(),
+              rounds);
+  const auto wanted = [&](const char* name) { return family.empty() || family == name; };
+  if (wanted("shift")) {
+    std::printf("// kernels/shift/cost.cc\n");
+    fit_shift(isa, rounds);
+  }
+  if (!family.empty()) return 0;
+  std::printf("// kernels/int8/cost.cc\n");
   for (const auto& kit : i8::kKits)
     if (kit.isa != 0 && kernels::includes(isa, kit.isa))
       fit(kit, measure(int8_samples(), kit.isa, rounds), i8::cost_constants(kit.run));
@@ -234,6 +288,9 @@ int main(int argc, char** argv) {
   CLI::App app("Measures the constants of the cost models on this machine", "calibrate");
   size_t rounds = 9;
   app.add_option("--rounds", rounds, "Samples per layer")->check(CLI::Range(1, 1000));
+  std::string family;
+  app.add_option("--family", family, "shift: only the ways of kernels/shift")
+      ->check(CLI::IsMember({"shift"}));
   CLI11_PARSE(app, argc, argv);
-  return qrt::bench::run(rounds);
+  return qrt::bench::run(rounds, family);
 }
