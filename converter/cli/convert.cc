@@ -334,6 +334,7 @@ Built build(const ConvertOptions& o, const ir::Graph& graph, const emit::FileInf
   lattice::recognise(coded, o.lattice);
   ir::Graph laid_out = lay_out(o, coded);
   apply_int8(o, data, laid_out);
+  round_to_esb(o, data, laid_out);
   if (o.low_bits) take(lowbit::streamline(laid_out), o.model);
   return write(o, laid_out, info);
 }
@@ -483,12 +484,13 @@ Converted convert_with(const ConvertOptions& o, std::unique_ptr<WorkFile>& work)
   const auto lattices = lattice::recognise(graph, o.lattice);  // of what no method has coded
   ir::Graph laid_out = lay_out(o, graph);
   const int8::Report int8 = apply_int8(o, {samples.calibration, {}}, laid_out);
+  const auto rounded = round_to_esb(o, {samples.calibration, {}}, laid_out);
   append(source.notes, int8.notes);
   append(result.warnings, int8.warnings);
   lowbit::Report low_bits;
   if (o.low_bits) low_bits = take(lowbit::streamline(laid_out), o.model);
   // What the file means: with bytes, the graph as it is laid out now.
-  const bool bytes = o.int8 || !low_bits.layers.empty();
+  const bool bytes = o.int8 || o.esb || !low_bits.layers.empty();
   const std::vector<eval::Tensor> want =
       take(eval::evaluate(bytes ? laid_out : graph, input), o.model);
   const double tolerance = std::max(o.tolerance, o.int8 ? kInt8Tolerance : low_bits.tolerance);
@@ -502,9 +504,10 @@ Converted convert_with(const ConvertOptions& o, std::unique_ptr<WorkFile>& work)
   result.sizes = std::move(built.sizes);
 
   if (!o.quiet)
-    std::fputs(
-        (lattice::found_table(lattices) + int8_table(int8) + low_bits_table(low_bits)).c_str(),
-        stdout);
+    std::fputs((lattice::found_table(lattices) + int8_table(int8) + esb_table(rounded) +
+                low_bits_table(low_bits))
+                   .c_str(),
+               stdout);
   const auto got = run_file(result.file, o.output.empty() ? "the converted file" : o.output, input);
   result.error = relative_error(got, want);
   if (!(result.error <= tolerance))

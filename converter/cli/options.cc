@@ -59,6 +59,10 @@ void check_search(const ConvertOptions& o) {
 }
 
 void check_int8(const ConvertOptions& o) {
+  if (o.esb && o.calibrate.empty())
+    throw ToolError(760,
+                    "--activations esb chooses the scales of activations on sample inputs; give "
+                    "them with --calibrate FILE.npy or a folder of .npy or pictures");
   if (o.int8 && o.calibrate.empty())
     throw ToolError(760,
                     "--activations int8 chooses the scales of activations on sample inputs; give "
@@ -125,11 +129,13 @@ std::string record(const ConvertOptions& o) {
   if (o.target_size > 0) add("--target-size " + std::to_string(o.target_size));
   if (o.max_drop >= 0) add("--max-drop " + short_number(o.max_drop));
   if (o.int8) add("--activations int8 --calibration " + o.calibration);
+  if (o.esb)
+    add("--activations esb:" + std::to_string(o.esb->bits) + "," + std::to_string(o.esb->fraction));
   if (o.method.empty() && !o.layers.empty())
     add("--layers sha256:" + sha256_hex(o.layers.data(), o.layers.size()));
   if (o.int8) add("--target " + o.target + " --max-loss " + short_number(o.max_loss));
   if (o.int8 && o.first_last != "int8") add("--first-last " + o.first_last);
-  if ((!o.method.empty() || o.int8) && !o.calibrate.empty()) add("--calibrate");
+  if ((!o.method.empty() || o.int8 || o.esb) && !o.calibrate.empty()) add("--calibrate");
   if (!o.lattice.on) add("--lattice off");
   if (o.lattice.tolerance > 0) add("--lattice " + short_number(o.lattice.tolerance));
   for (const auto& [name, dims] : o.shapes) {
@@ -152,6 +158,23 @@ void take_options(const std::string& method, const std::vector<std::string>& pai
            (o.method.empty() ? "no method" : "--method " + o.method) + " is chosen; add --method " +
            method + " or leave " + option + " out");
   o.method_options = parse_pairs(option.c_str(), pairs);
+}
+
+// f32, int8, esb (4 bits, 1 of them fraction) or esb:BITS,FRACTION.
+void set_activations(const std::string& text, ConvertOptions& o) {
+  o.int8 = text == "int8";
+  if (text == "f32" || o.int8) return;
+  quant::EsbFormat f;
+  int end = 0;
+  const bool named =
+      text == "esb" || (std::sscanf(text.c_str(), "esb:%d,%d%n", &f.bits, &f.fraction, &end) == 2 &&
+                        end == static_cast<int>(text.size()));
+  if (!named) refuse("--activations " + text + " is none of f32, int8, esb and esb:BITS,FRACTION");
+  if (const auto good = quant::check(f); !good.ok())
+    throw ToolError(good.error().id, "--activations " + text + ": " + good.error().message);
+  if (!o.low_bits)
+    refuse("--activations esb makes integers of what it rounds; leave --no-lowbit away");
+  o.esb = f;
 }
 
 void set_lattice(const std::string& text, ConvertOptions& o) {
@@ -273,9 +296,11 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
       ->check(CLI::Range(0.0, 100.0))
       ->check(finite);
   app.add_option("--save-layers", o.save_layers, "Write the chosen settings, as for --layers");
-  app.add_option("--activations", activations,
-                 "f32, or int8: bytes from layer to layer, sums of integers; needs --calibrate")
-      ->check(CLI::IsMember({"f32", "int8"}));
+  app.add_option(
+      "--activations", activations,
+      "f32; int8: bytes from layer to layer, sums of integers; esb or "
+      "esb:BITS,FRACTION: few values, a power of two times a short fraction, in front of "
+      "layers with integer weights. All but f32 need --calibrate");
   app.add_option("--calibration", o.calibration,
                  "How int8 chooses ranges on the samples: mse, percentile or minmax")
       ->check(CLI::IsMember({"minmax", "percentile", "mse"}));
@@ -336,9 +361,9 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
   for (const auto& [method, pairs] : words) take_options(method, pairs, o);
   for (const std::string& text : shapes) add_shape(text, o.shapes);
   if (!target.empty()) o.target_size = parse_bytes(target);
-  o.int8 = activations == "int8";
+  set_activations(activations, o);
   set_lattice(lattice, o);
-  o.lattice.only_blocks = o.int8;
+  o.lattice.only_integers = o.int8;
   const bool no_low_bits = !o.low_bits;
   o.low_bits = o.low_bits && !o.int8;
   check(o, layers);

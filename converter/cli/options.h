@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "converter/lattice/lattice.h"
+#include "converter/quant/esb_values.h"
 
 namespace qrt::cli {
 
@@ -27,13 +29,14 @@ struct ConvertOptions {
   uint64_t target_size = 0;        // bytes of the file at most; 0: not asked for
   double max_drop = -1;            // points of top-1 accuracy at most; negative: not asked for
   bool searches() const { return target_size > 0 || max_drop >= 0; }
-  std::string layers;               // the text of --layers
-  bool int8 = false;                // --activations int8
-  bool low_bits = true;             // what the model rounds to a grid becomes bytes and bits
-  std::string calibration = "mse";  // how their ranges are chosen
-  std::string first_last = "int8";  // what the first and last layers compute in
-  std::string target = "portable";  // machines that contracts are chosen for
-  double max_loss = 0.3;            // per cent of output energy that rounded tables may cost
+  std::string layers;                   // the text of --layers
+  bool int8 = false;                    // --activations int8
+  std::optional<quant::EsbFormat> esb;  // --activations esb
+  bool low_bits = true;                 // what the model rounds to a grid becomes bytes and bits
+  std::string calibration = "mse";      // how their ranges are chosen
+  std::string first_last = "int8";      // what the first and last layers compute in
+  std::string target = "portable";      // machines that contracts are chosen for
+  double max_loss = 0.3;                // per cent of output energy that rounded tables may cost
   double tolerance = 1e-4;
   lattice::Options lattice;  // --lattice
   bool print_passes = false, dry_run = false, quiet = false;

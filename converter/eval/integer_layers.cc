@@ -37,7 +37,7 @@ IntegerLayer::IntegerLayer(Call& call, int64_t outputs) : call_(call), all_outpu
     entries_ = quant::integer_entries(*book, 0);
     return;
   }
-  const std::vector<int8_t> integers = quant::integers_of(encoding, outputs, inputs_);
+  const std::vector<int16_t> integers = quant::integers_of(encoding, outputs, inputs_);
   weights_.assign(integers.begin(), integers.end());
   if (const auto* conv = std::get_if<ir::Conv2d>(&call.node.attr)) take_thresholds(*conv);
   if (const auto* linear = std::get_if<ir::Linear>(&call.node.attr)) take_thresholds(*linear);
@@ -73,8 +73,43 @@ void IntegerLayer::sum(const std::vector<float>& columns, int64_t positions, int
   const auto* book = std::get_if<quant::Codebook>(call_.in[1].encoding);
   if (book != nullptr && book->table_bits > 0)
     sum_tables(*book, columns, positions, first, outputs, place);
+  else if (const quant::Scales* scales = quant::group_scales(*call_.in[1].encoding))
+    sum_groups(*scales, columns, positions, first, outputs, place);
   else
     sum_exactly(columns, positions, first, outputs, place);
+}
+
+// From 0 on, + float(sum of a group) * its scale, groups being runs of stored columns.
+void IntegerLayer::sum_groups(const quant::Scales& scales, const std::vector<float>& columns,
+                              int64_t positions, int64_t first, int64_t outputs,
+                              const SumPlace& place) const {
+  const int64_t taps = quant::taps_of(*call_.in[1].encoding), channels = inputs_ / taps;
+  std::vector<double> x, w;
+  for (int64_t stored = 0; stored < inputs_; ++stored) {
+    const int64_t k = stored % channels * taps + stored / channels;
+    x.insert(x.end(), columns.begin() + k * positions, columns.begin() + (k + 1) * positions);
+    for (int64_t o = first; o < first + outputs; ++o)
+      w.push_back(weights_[static_cast<size_t>(o * inputs_ + k)]);
+  }
+  std::vector<double> sums(static_cast<size_t>(outputs * positions));
+  std::vector<float> totals(sums.size(), 0.0f);
+  const int64_t groups = (inputs_ + scales.group - 1) / scales.group;
+  for (int64_t g = 0; g < groups; ++g) {
+    const int64_t from = g * scales.group, count = std::min<int64_t>(scales.group, inputs_ - from);
+    cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, static_cast<int>(outputs),
+                static_cast<int>(positions), static_cast<int>(count), 1.0,
+                &w[static_cast<size_t>(from * outputs)], static_cast<int>(outputs),
+                &x[static_cast<size_t>(from * positions)], static_cast<int>(positions), 0.0,
+                sums.data(), static_cast<int>(positions));
+    for (int64_t i = 0; i < outputs * positions; ++i)
+      totals[static_cast<size_t>(i)] +=
+          static_cast<float>(sums[static_cast<size_t>(i)]) *
+          scales.values[static_cast<size_t>((first + i / positions) * groups + g)];
+  }
+  for (int64_t o = 0; o < outputs; ++o)
+    for (int64_t p = 0; p < positions; ++p)
+      place.y[o * place.output + p * place.position] =
+          totals[static_cast<size_t>(o * positions + p)];
 }
 
 void IntegerLayer::sum_exactly(const std::vector<float>& columns, int64_t positions, int64_t first,

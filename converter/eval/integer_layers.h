@@ -60,6 +60,8 @@ class IntegerLayer {
   float result_of(double sum, int64_t output) const;
   void sum_exactly(const std::vector<float>& columns, int64_t positions, int64_t first,
                    int64_t outputs, const SumPlace&) const;
+  void sum_groups(const quant::Scales&, const std::vector<float>& columns, int64_t positions,
+                  int64_t first, int64_t outputs, const SumPlace&) const;
   void sum_tables(const quant::Codebook&, const std::vector<float>& columns, int64_t positions,
                   int64_t first, int64_t outputs, const SumPlace&) const;
 

@@ -321,7 +321,6 @@ class Fitting {
     const ir::Constant& c = *ir::constant_of(bytes_, id);
     const std::vector<int64_t> shape = bytes_.values[at(id)].shape;
     const int64_t outputs = shape[0], inputs = ir::element_count(shape) / outputs;
-    if (inputs * 255 * 127 > INT32_MAX) return too_wide(n, inputs, inputs * 255 * 127);
     int64_t found = 0;
     if (c.encoding != nullptr && quant::is_integer(*c.encoding)) {  // of few bits: as they are
       report.encoding = quant::describe(*c.encoding);
@@ -329,6 +328,7 @@ class Fitting {
       return sums_fit(*c.encoding, outputs, inputs, &found) ? Result<void>()
                                                             : too_wide(n, inputs, found);
     }
+    if (inputs * 255 * 127 > INT32_MAX) return too_wide(n, inputs, inputs * 255 * 127);
     InputMoments m = moments(n);
     m.factor = floats(passes::inputs_of(n).scale);
     Rounded r;

@@ -220,7 +220,7 @@ Rounded round_dense(std::span<const float> weights, int64_t outputs, int64_t inp
 }
 
 bool sums_fit(const quant::Encoding& e, int64_t outputs, int64_t inputs, int64_t* found) {
-  const std::vector<int8_t> w = quant::integers_of(e, outputs, inputs);
+  const std::vector<int16_t> w = quant::integers_of(e, outputs, inputs);
   const bool coded = std::holds_alternative<quant::Codebook>(e);
   int64_t most = 0, largest = coded ? 128 : 0;
   for (int64_t o = 0; o < outputs; ++o) {
@@ -231,6 +231,15 @@ bool sums_fit(const quant::Encoding& e, int64_t outputs, int64_t inputs, int64_t
       largest = std::max(largest, std::abs(v));
     }
     most = std::max(most, 255 * size + 128 * std::abs(sum));
+  }
+  // Of tables beyond a byte, and where groups have scales, kernels add 128 to bytes and weights.
+  const quant::Scales* groups = quant::group_scales(e);
+  if (groups != nullptr || largest > 128) {
+    const int64_t span = groups == nullptr ? inputs : std::min<int64_t>(groups->group, inputs);
+    for (const int16_t v : std::get<quant::Table>(e).integers)
+      largest = std::max<int64_t>(largest, std::abs(int64_t{v}));
+    *found = span * (255 + 128) * (largest + 128);
+    return *found <= INT32_MAX;
   }
   *found = std::max(most, inputs * 255 * largest);
   return *found <= INT32_MAX;

@@ -34,7 +34,8 @@ Rounded round_dense(std::span<const float> weights, int64_t outputs, int64_t inp
 
 // Whether no sum of the layer leaves 32 bits, whatever the input: for every output
 // 255 * sum |w| + 128 * |sum w| < 2^31, what the kernels need, and inputs * 255 * max |w| < 2^31,
-// what the file promises. `found` is the largest of these numbers.
+// what the file promises; of tables beyond a byte, and with scales per group, by the larger bound
+// that schema/README.md gives. `found` is the largest of these numbers.
 bool sums_fit(const quant::Encoding&, int64_t outputs, int64_t inputs, int64_t* found);
 
 }  // namespace qrt::int8

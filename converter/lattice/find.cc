@@ -65,14 +65,11 @@ void search_groups(const Matrix& m, std::set<int64_t> sizes, const Weights& w, C
     const Grouping g{ScaleAxis::group, static_cast<int32_t>(*size)};
     find_uniform(m, g, found);
     find_planes(m, g, found);
+    find_scaled_tables(m, g, found);
   }
 }
 
-void search_all(const Matrix& m, const Weights& w, bool only_blocks, Candidates& found) {
-  if (only_blocks) {
-    if (w.has_blocks) find_blocks(m, w.taps, found);
-    return;
-  }
+void search_all(const Matrix& m, const Weights& w, Candidates& found) {
   find_uniform(m, {ScaleAxis::layer}, found);
   find_uniform(m, {ScaleAxis::output}, found);
   find_tables(m, found);
@@ -123,12 +120,14 @@ std::optional<Encoding> find(const Weights& w, const Options& o) {
   for (const float v : w.values) largest = std::max(largest, std::abs(double{v}));
   const double slack = o.tolerance * largest;
   Candidates found;
-  search_all(matrix_of(w, slack), w, o.only_blocks, found);
+  search_all(matrix_of(w, slack), w, found);
   const uint64_t dense = dense_bytes(w);
   std::sort(found.begin(), found.end(),
             [&](const Encoding& a, const Encoding& b) { return cost_of(a, w) < cost_of(b, w); });
   for (Encoding& e : found) {
     const uint64_t bytes = bytes_of(e, w);
+    if (o.only_integers && !std::holds_alternative<quant::Codebook>(e) && !quant::is_integer(e))
+      continue;
     if (bytes + std::max(dense / 10, kLeastGain) > dense) continue;
     if (is_same(e, w, slack)) return std::move(e);
   }

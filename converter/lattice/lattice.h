@@ -30,7 +30,8 @@ struct Options {
   // How far a weight may be from what is stored, as a part of the largest magnitude of its matrix.
   // 0: not at all, but for the sign of a zero.
   double tolerance = 0;
-  bool only_blocks = false;  // codebooks alone: layers that will sum integers round all others anew
+  // Codebooks and integers alone: layers that will sum integers round all others anew.
+  bool only_integers = false;
 };
 
 // The smallest encoding of all that fit, where it is clearly smaller than floats.

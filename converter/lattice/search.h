@@ -55,6 +55,10 @@ void find_uniform(const Matrix&, Grouping, Candidates&);
 // At most 256 numbers of the layer, or of every output once its scale is divided out.
 void find_tables(const Matrix&, Candidates&);
 
+// Numbers as microscaling formats (OCP MX) have them: a power of two per cell, times at most 256
+// whole numbers that all cells have in common: elements of FP4, FP6 or INT8. Exactly only.
+void find_scaled_tables(const Matrix&, Grouping, Candidates&);
+
 // Sums of up to four scaled signs per output or group.
 void find_planes(const Matrix&, Grouping, Candidates&);
 

@@ -60,6 +60,8 @@ std::optional<Sums> sums_of(const ir::Graph& g, const ir::Node& layer,
   if (w == nullptr) return no(why, "its weights are computed");
   if (w->encoding == nullptr || !quant::is_integer(*w->encoding))
     return no(why, "its weights lie on no grid of integers");
+  if (quant::group_scales(*w->encoding) != nullptr)
+    return no(why, "its sums are of groups with scales of their own");
   if (!grid) return no(why, "its input lies on no grid");
   const int64_t outputs = passes::outputs_of(g, layer);
   const int64_t inputs =
@@ -69,10 +71,10 @@ std::optional<Sums> sums_of(const ir::Graph& g, const ir::Node& layer,
     return no(why, cat("its sums reach ", largest, ", beyond 32 bits"));
   const auto* book = std::get_if<quant::Codebook>(w->encoding.get());
   if (book != nullptr && book->table_bits > 0) return no(why, "its sums are rounded");
-  const std::vector<int8_t> integers = quant::integers_of(*w->encoding, outputs, inputs);
+  const std::vector<int16_t> integers = quant::integers_of(*w->encoding, outputs, inputs);
   Sums r;
   r.is_signs =
-      std::all_of(integers.begin(), integers.end(), [](int8_t v) { return v == 1 || v == -1; });
+      std::all_of(integers.begin(), integers.end(), [](int16_t v) { return v == 1 || v == -1; });
   // What is padded adds 0.
   const int64_t least = std::min(0, grid->low - grid->zero),
                 most = std::max(0, grid->high - grid->zero);

@@ -135,10 +135,10 @@ float entry_value(const Codebook& c, size_t at) {
 }
 
 // Books add up one after the other, each sum kept between -128 and 127.
-std::vector<int8_t> integers_of_codebook(const Codebook& c, int64_t outputs, int64_t inputs) {
+std::vector<int16_t> integers_of_codebook(const Codebook& c, int64_t outputs, int64_t inputs) {
   std::vector<std::vector<float>> entries;
   for (size_t l = 0; l < c.levels.size(); ++l) entries.push_back(integer_entries(c, l));
-  std::vector<int8_t> out(static_cast<size_t>(outputs * inputs));
+  std::vector<int16_t> out(static_cast<size_t>(outputs * inputs));
   const int64_t blocks = (inputs + c.dim - 1) / c.dim;
   for (int64_t row = 0; row < c.books * blocks; ++row)
     for (int64_t o = 0; o < outputs; ++o) {
@@ -148,9 +148,9 @@ std::vector<int8_t> integers_of_codebook(const Codebook& c, int64_t outputs, int
       const int64_t vector = (scope * c.books + row / blocks) * c.count + code;
       const int64_t first = row % blocks * c.dim;
       for (int64_t t = 0; t < c.dim && first + t < inputs; ++t) {
-        int8_t& to = out[static_cast<size_t>(o * inputs + first + t)];
+        int16_t& to = out[static_cast<size_t>(o * inputs + first + t)];
         const float sum = static_cast<float>(to) + mine[static_cast<size_t>(vector * c.dim + t)];
-        to = static_cast<int8_t>(std::clamp(sum, -128.0f, 127.0f));
+        to = static_cast<int16_t>(std::clamp(sum, -128.0f, 127.0f));
       }
     }
   return out;
@@ -242,11 +242,16 @@ std::vector<float> integer_entries(const Codebook& c, size_t level) {
   return r;
 }
 
-std::vector<int8_t> integers_of(const Encoding& e, int64_t outputs, int64_t inputs) {
-  if (const auto* v = std::get_if<Integers>(&e)) return v->values;
+const Scales* group_scales(const Encoding& e) {
+  const auto* t = std::get_if<Table>(&e);
+  return t != nullptr && t->scales.axis == ScaleAxis::group ? &t->scales : nullptr;
+}
+
+std::vector<int16_t> integers_of(const Encoding& e, int64_t outputs, int64_t inputs) {
+  if (const auto* v = std::get_if<Integers>(&e)) return {v->values.begin(), v->values.end()};
   if (const auto* c = std::get_if<Codebook>(&e)) return integers_of_codebook(*c, outputs, inputs);
   return std::visit(
-      [&](const auto& kind) -> std::vector<int8_t> {
+      [&](const auto& kind) -> std::vector<int16_t> {
         if constexpr (is_lattice<std::decay_t<decltype(kind)>>)
           return parts::source_order(parts::integers(kind, outputs, inputs), inputs, kind.taps);
         else
@@ -257,6 +262,7 @@ std::vector<int8_t> integers_of(const Encoding& e, int64_t outputs, int64_t inpu
 
 float weight_scale(const Encoding& e, int64_t output) {
   if (const auto* v = std::get_if<Integers>(&e)) return v->scales[static_cast<size_t>(output)];
+  if (group_scales(e) != nullptr) return 1;
   if (const auto* t = std::get_if<Table>(&e)) return parts::scale_at(t->scales, output);
   if (const auto* a = std::get_if<Affine>(&e)) return parts::weight_scale(*a, output);
   if (const auto* p = std::get_if<BitPlanes>(&e)) return parts::weight_scale(*p, output);
@@ -266,7 +272,7 @@ float weight_scale(const Encoding& e, int64_t output) {
 
 std::vector<float> decode(const Encoding& e, int64_t outputs, int64_t inputs) {
   if (needs_integers(e)) {
-    const std::vector<int8_t> integers = integers_of(e, outputs, inputs);
+    const std::vector<int16_t> integers = integers_of(e, outputs, inputs);
     std::vector<float> out(integers.begin(), integers.end());
     for (size_t i = 0; i < out.size(); ++i)
       out[i] *= weight_scale(e, static_cast<int64_t>(i) / inputs);

@@ -95,9 +95,12 @@ Result<void> check(const Encoding&, int64_t outputs, int64_t inputs);
 std::vector<float> decode(const Encoding&, int64_t outputs, int64_t inputs);
 
 // Whether layers of these weights can sum integers; then, by schema/README.md, Numerics: the
-// integer weights [outputs][inputs], -127..127 (128 in books), and the scale of one output's.
+// integer weights [outputs][inputs], -127..127 (128 in books, kMostInteger in tables), and the
+// scale of one output's: 1 where group_scales() says what groups of stored columns have.
+inline constexpr int32_t kMostInteger = 32639;
 bool is_integer(const Encoding&);
-std::vector<int8_t> integers_of(const Encoding&, int64_t outputs, int64_t inputs);
+const Scales* group_scales(const Encoding&);  // of a Table; null: there are none
+std::vector<int16_t> integers_of(const Encoding&, int64_t outputs, int64_t inputs);
 float weight_scale(const Encoding&, int64_t output);
 
 // Whether they can do nothing else: their activations must be bytes or bits. The other integer

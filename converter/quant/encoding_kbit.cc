@@ -155,9 +155,9 @@ std::vector<float> decode(const Affine& a, int64_t outputs, int64_t inputs) {
 }
 
 bool is_integer(const Table& t) {
-  return !t.integers.empty() && t.offset.empty() && t.scales.axis != ScaleAxis::group &&
+  return !t.integers.empty() && t.offset.empty() &&
          std::all_of(t.integers.begin(), t.integers.end(),
-                     [](int16_t v) { return v >= -127 && v <= 127; });
+                     [](int16_t v) { return v >= -kMostInteger && v <= kMostInteger; });
 }
 
 bool is_integer(const Affine& a) {
@@ -170,17 +170,17 @@ bool is_integer(const Affine& a) {
   return true;
 }
 
-std::vector<int8_t> integers(const Table& t, int64_t, int64_t) {
-  std::vector<int8_t> out(t.codes.size());
-  for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<int8_t>(t.integers[t.codes[i]]);
+std::vector<int16_t> integers(const Table& t, int64_t, int64_t) {
+  std::vector<int16_t> out(t.codes.size());
+  for (size_t i = 0; i < out.size(); ++i) out[i] = t.integers[t.codes[i]];
   return out;
 }
 
-std::vector<int8_t> integers(const Affine& a, int64_t outputs, int64_t inputs) {
-  std::vector<int8_t> out(a.codes.size());
+std::vector<int16_t> integers(const Affine& a, int64_t outputs, int64_t inputs) {
+  std::vector<int16_t> out(a.codes.size());
   for (int64_t o = 0; o < outputs; ++o)
     for (size_t i = at(o * inputs); i < at((o + 1) * inputs); ++i)
-      out[i] = static_cast<int8_t>(integer_of(a.codes[i], zero_of(a, o)));
+      out[i] = static_cast<int16_t>(integer_of(a.codes[i], zero_of(a, o)));
   return out;
 }
 

@@ -23,9 +23,9 @@ bool is_integer(const Table&);
 bool is_integer(const Affine&);
 bool is_integer(const BitPlanes&);
 
-std::vector<int8_t> integers(const Table&, int64_t outputs, int64_t inputs);
-std::vector<int8_t> integers(const Affine&, int64_t outputs, int64_t inputs);
-std::vector<int8_t> integers(const BitPlanes&, int64_t outputs, int64_t inputs);
+std::vector<int16_t> integers(const Table&, int64_t outputs, int64_t inputs);
+std::vector<int16_t> integers(const Affine&, int64_t outputs, int64_t inputs);
+std::vector<int16_t> integers(const BitPlanes&, int64_t outputs, int64_t inputs);
 
 float scale_at(const Scales&, int64_t output);  // of an axis that is not group
 float weight_scale(const Affine&, int64_t output);

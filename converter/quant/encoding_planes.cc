@@ -90,8 +90,8 @@ bool is_integer(const BitPlanes& p) {
          std::all_of(p.counts.begin(), p.counts.end(), [](uint8_t c) { return c <= 1; });
 }
 
-std::vector<int8_t> integers(const BitPlanes& p, int64_t outputs, int64_t inputs) {
-  std::vector<int8_t> out(at(outputs * inputs), 0);
+std::vector<int16_t> integers(const BitPlanes& p, int64_t outputs, int64_t inputs) {
+  std::vector<int16_t> out(at(outputs * inputs), 0);
   const uint8_t* sign = p.signs.data();
   for_groups(p, outputs, inputs, [&](int64_t o, int64_t first, int64_t width, int count) {
     for (int64_t i = 0; i < width * count; ++i, ++sign)

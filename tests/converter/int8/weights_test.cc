@@ -57,7 +57,7 @@ TEST_CASE("levels: what decodes is a level times integers, each within half a le
   const quant::Codebook c = two_sizes();
   const Rounded r = round_codebook(c, 20, 32, 16, white(32));
   const std::vector<float> want = quant::decode(c, 20, 32), got = quant::decode(r.encoding, 20, 32);
-  const std::vector<int8_t> q = quant::integers_of(r.encoding, 20, 32);
+  const std::vector<int16_t> q = quant::integers_of(r.encoding, 20, 32);
   for (size_t i = 0; i < want.size(); ++i) {
     const float level = quant::weight_scale(r.encoding, static_cast<int64_t>(i) / 32);
     CHECK(got[i] == level * static_cast<float>(q[i]));

@@ -225,6 +225,82 @@ TEST_CASE("esb: every set of 3 to 8 bits is a table of integers, or a grid where
     }
 }
 
+// Weights as an MX quantizer leaves them: blocks of 32 along the inputs share 2^floor(log2(max)) /
+// 2^emax, elements are rounded to the set and cut off at its largest.
+Floats microscaled(Shape s, const std::vector<int>& elements, int emax) {
+  const int most = *std::max_element(elements.begin(), elements.end());
+  const double one = most / (emax == 4 ? 28.0 : emax == 2 && most == 60 ? 7.5 : 6.0);
+  Floats w(s.count());
+  for (size_t first = 0; first < w.size(); first += 32) {
+    std::vector<double> block(32);
+    const double deviation = std::ldexp(0.05, below(5) - 2);
+    double largest = 0;
+    for (double& v : block)
+      v = double{normal()} * deviation, largest = std::max(largest, std::abs(v));
+    const double unit = std::ldexp(1.0, std::ilogb(largest) - emax) / one;
+    for (size_t i = 0; i < 32; ++i) {
+      double best = 0;
+      for (const int e : elements)
+        if (std::abs(e * unit - block[i]) < std::abs(best - block[i])) best = e * unit;
+      w[first + i] = static_cast<float>(best);
+    }
+  }
+  return w;
+}
+
+TEST_CASE("microscaling: MXFP4 and both MXFP6 come back at their own bits and a scale per 32") {
+  struct Format {
+    int bits, fraction, emax;
+  };
+  for (const auto& [bits, fraction, emax] : {Format{4, 1, 2}, {6, 3, 2}, {6, 2, 4}}) {
+    CAPTURE(bits);
+    CAPTURE(fraction);
+    const Shape s{64, 512};
+    const Floats w = microscaled(s, esb(bits, fraction), emax);
+    const auto t = found<Table>(w, s);
+    CHECK(t.bits == bits);
+    CHECK(t.scales.axis == ScaleAxis::group);
+    CHECK(t.scales.group == 32);
+    for (const float scale : t.scales.values) CHECK(std::exp2(std::ilogb(scale)) == scale);
+    CHECK(quant::is_integer(Encoding(t)));
+    const lattice::Weights weights{w, s.outputs, s.inputs, 1, true};
+    // Codes, f16 scales (2 bytes where E8M0 has one), and the table.
+    CHECK(lattice::bytes_of(Encoding(t), weights) ==
+          s.count() * static_cast<size_t>(bits) / 8 + s.count() / 32 * 2 + (2u << bits));
+  }
+}
+
+TEST_CASE("microscaling: blocks along the channels of a kernel's element") {
+  const Shape stored{32, 9 * 64};
+  const Floats blocks = microscaled(stored, esb(4, 1), 2);
+  Floats w(blocks.size());
+  for (size_t o = 0; o < 32; ++o)
+    for (size_t tap = 0; tap < 9; ++tap)
+      for (size_t c = 0; c < 64; ++c) w[o * 576 + c * 9 + tap] = blocks[o * 576 + tap * 64 + c];
+  const auto t = found<Table>(w, {32, 576, 9});
+  CHECK(t.taps == 9);
+  CHECK(t.bits == 4);
+  CHECK(t.scales.group == 32);
+}
+
+TEST_CASE("microscaling: one number off the set, or a scale that is no power of two") {
+  const Shape s{64, 512};
+  const Floats good = microscaled(s, esb(4, 1), 2);
+  // Another table may hold the numbers: with few blocks they are not many.
+  const auto by_groups = [&](const Floats& w) {
+    const auto e = find(w, s);
+    const auto* t = e ? std::get_if<Table>(&*e) : nullptr;
+    return t != nullptr && t->scales.axis == ScaleAxis::group;
+  };
+  CHECK(by_groups(good));
+  Floats off = good;
+  off[77] *= 1.2345678f;
+  CHECK(!by_groups(off));
+  Floats scaled = good;
+  for (size_t i = 0; i < 32; ++i) scaled[i] *= 1.1f;
+  CHECK(!by_groups(scaled));
+}
+
 TEST_CASE("ternary by esb of 2 bits is trits") {
   const Floats w = scaled({48, 576, 9}, true, [] { return static_cast<float>(below(3) - 1); });
   CHECK(found<BitPlanes>(w, {48, 576, 9}).ternary5);

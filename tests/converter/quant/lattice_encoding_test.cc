@@ -75,11 +75,11 @@ TEST_CASE("affine: integers are halves of steps where the zero is odd") {
   Affine a = affine();
   REQUIRE(quant::is_integer(a));
   CHECK(!quant::needs_integers(a));
-  CHECK(quant::integers_of(a, 2, 4) == std::vector<int8_t>{-3, -1, 1, 3, 3, 1, -1, -3});
+  CHECK(quant::integers_of(a, 2, 4) == std::vector<int16_t>{-3, -1, 1, 3, 3, 1, -1, -3});
   CHECK(quant::weight_scale(a, 0) == 1);
   CHECK(quant::weight_scale(a, 1) == 5);
   a.zero_halves = {3, 4};
-  CHECK(quant::integers_of(a, 2, 4) == std::vector<int8_t>{-3, -1, 1, 3, 1, 0, -1, -2});
+  CHECK(quant::integers_of(a, 2, 4) == std::vector<int16_t>{-3, -1, 1, 3, 1, 0, -1, -2});
   CHECK(quant::weight_scale(a, 1) == 10);
 
   Affine wide;  // odd numerators up to 255
@@ -100,11 +100,15 @@ TEST_CASE("table: values or integers, offsets") {
   REQUIRE(refused(t, 2, 4) == 0);
   CHECK(quant::decode(t, 2, 4) == Floats{0, 0.5f, -1, 2, 2, -1, 0.5f, 0});
   CHECK(quant::is_integer(t));
-  CHECK(quant::integers_of(t, 2, 4) == std::vector<int8_t>{0, 1, -2, 4, 4, -2, 1, 0});
+  CHECK(quant::integers_of(t, 2, 4) == std::vector<int16_t>{0, 1, -2, 4, 4, -2, 1, 0});
   CHECK(quant::weight_scale(t, 1) == 0.5f);
-  t.integers[3] = 192;
+  t.integers[3] = quant::kMostInteger + 1;
   CHECK(!quant::is_integer(t));
+  t.integers[3] = 192;  // beyond a byte
+  CHECK(quant::is_integer(t));
+  CHECK(quant::integers_of(t, 2, 4) == std::vector<int16_t>{0, 1, -2, 192, 192, -2, 1, 0});
   t.offset = {1, 2};
+  CHECK(!quant::is_integer(t));
   CHECK(quant::decode(t, 2, 4) == Floats{1, 1.5f, 0, 97, 98, 1, 2.5f, 2});
   t.values = {1, 2, 3, 4};
   CHECK(refused(t, 2, 4) == 770);  // both
@@ -127,7 +131,7 @@ TEST_CASE("bit planes: groups of their own counts, trits, one sign per weight") 
   REQUIRE(refused(rows, 3, 3) == 0);
   CHECK(quant::decode(rows, 3, 3) == Floats{-0.5f, 0, 0.5f, 0, 0, 0, 7, 7, -7});
   REQUIRE(quant::is_integer(rows));
-  CHECK(quant::integers_of(rows, 3, 3) == std::vector<int8_t>{-1, 0, 1, 0, 0, 0, 1, 1, -1});
+  CHECK(quant::integers_of(rows, 3, 3) == std::vector<int16_t>{-1, 0, 1, 0, 0, 0, 1, 1, -1});
   CHECK(quant::weight_scale(rows, 0) == 0.5f);
   CHECK(quant::weight_scale(rows, 1) == 0);
   CHECK(quant::weight_scale(rows, 2) == 7);
