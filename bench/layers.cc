@@ -54,9 +54,19 @@ Shape shape_of(const LayerShape& s, uint32_t size, uint32_t channels) {
   return shape;
 }
 
-// Codes into random entries. Entries are halves, as in published files: the upper half of a float
-// in
-// [-1, 1) with its exponent moved is close enough to a random one.
+// An element of a codebook as trained ones have them: the largest of a layer, here 1, is six to
+// nineteen times their standard deviation in published networks, nine in the median.
+uint16_t random_half(std::mt19937* random) {
+  float sum = 0;
+  for (int i = 0; i < 12; ++i) sum += static_cast<float>((*random)() >> 8) / 16777216.0f;
+  const float value = (sum - 6.0f) / 9.0f;
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  const uint32_t sign = bits >> 16 & 0x8000u, size = (bits & 0x7fffffffu) >> 13;
+  return static_cast<uint16_t>(size <= 112u << 10 ? 0 : sign | (size - (112u << 10)));
+}
+
+// Codes into random entries.
 class OurLayer final : public TimedLayer {
  public:
   OurLayer(const LayerShape& s, const Coding& coding)
@@ -211,8 +221,8 @@ class OurLayer final : public TimedLayer {
         layout::write_code(reinterpret_cast<uint8_t*>(codes_.get()) + b * row, n, bits,
                            (random() >> 4) % coding.count);
     auto* halves = reinterpret_cast<uint16_t*>(entries_.get());
-    for (size_t i = 0; i < entries; ++i)
-      halves[i] = static_cast<uint16_t>((random() >> 8 & 0x83ffu) | 14u << 10);
+    for (size_t i = 0; i < entries; ++i) halves[i] = random_half(&random);
+    halves[0] = 0x3bff;  // the largest
     weights_.encoding = Encoding::codebook;
     weights_.codebook = {1,
                          coding.count,

@@ -22,7 +22,7 @@ struct Dots {
 #endif
   static constexpr size_t kXBytes = 16, kWBytes = 4;
   static constexpr int32_t kOffset = 128;
-  static constexpr bool kShort = false;
+  static constexpr bool kShort = false, kNarrow = false;
 
   static Sum start(int32_t x) {
     const int64_t pair = static_cast<int64_t>(static_cast<uint32_t>(x));

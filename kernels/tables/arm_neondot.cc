@@ -12,7 +12,7 @@ struct Dots {
   using W = int8x16_t;
   static constexpr size_t kXBytes = 16, kWBytes = 4, kEntries = 4;
   static constexpr int32_t kOffset = 128;
-  static constexpr bool kShort = false;
+  static constexpr bool kShort = false, kNarrow = false;
 
   static Sum start(int32_t x) { return vdupq_n_s32(x); }
   static void put_x(uint8_t* to, int32x4_t x) {

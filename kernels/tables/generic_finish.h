@@ -140,6 +140,29 @@ struct Sums {
   const uint8_t* sums;
 };
 
+// What is most frequent, with all that does not change between outputs in registers: bytes of
+// 16-bit sums, scale and bias, no residual, no t that is large.
+template <class T>
+__attribute__((noinline)) void finish_plain(const int8::Finish& f, size_t n, size_t live,
+                                            const Sums& from, uint8_t* lines) {
+  using V = typename T::Simd;
+  const typename V::Limits limits =
+      V::limits(f.zero, static_cast<int>(f.min) + f.zero, static_cast<int>(f.max) + f.zero);
+  const typename V::F take = V::to_take(static_cast<int32_t>(from.lookups) * T::kBias);
+  const float *const scale = f.scale + n, *const bias = f.bias + n;
+  const uint8_t* const acc = from.acc;
+  for (size_t i = 0; i < live; ++i) {
+    typename V::F t[4];
+    V::floats_of_acc8(V::load8(acc + i * T::kAccBytes), take, t);
+    const typename V::F by = V::set_f(scale[i]), plus = V::set_f(bias[i]);
+    _Pragma("GCC unroll 4") for (size_t z = 0; z < 4; ++z) t[z] =
+        V::add_f(V::mul_f(t[z], by), plus);
+    V::store(lines + i * V::kBytes, V::line_of_floats(t, 4, limits));
+  }
+  if (live < kChunk) std::memset(lines + live * V::kBytes, 0, (kChunk - live) * V::kBytes);
+  transpose_lines<V>(lines);
+}
+
 // Outputs [n, n + kChunk) of the call: bytes to `lines`, transposed, for copy_rows(); floats to
 // where they belong.
 template <class T>
@@ -148,6 +171,11 @@ __attribute__((noinline)) void finish(const Args& a, bool tame, size_t n, const 
   using V = typename T::Simd;
   constexpr size_t Z = T::kVectors;
   const size_t live = least(kChunk, a.outputs - n);
+  if constexpr (T::kFloatSums) {
+    const int8::Finish& f = a.finish;
+    if (a.y8 && tame && from.acc && f.scale && f.bias && !f.residual)
+      return finish_plain<T>(f, n, live, from, lines);
+  }
   alignas(64) uint8_t residual[kChunk * V::kBytes];
   float floats[kChunk][Z * V::kLanes];
   if (live < kChunk) std::memset(lines, 0, kChunk * V::kBytes);

@@ -42,7 +42,7 @@ struct Bytes : L {
   static constexpr size_t kFlush = kKeep == 8 ? 256 : 512;
   static constexpr int32_t kBias = 1 << (kKeep - 1);
   static constexpr bool kPairs = kKeep == 7, kAverages = V::kAverages;
-  static constexpr bool kNarrow = kKeep == 8 && V::kNarrow;
+  static constexpr bool kNarrow = kKeep == 8 && V::kNarrow, kFloatSums = V::kFloatSums;
 
   static typename V::Vec line(const typename V::Vec* v) {
     return V::template bytes_of<16 - kKeep>(v[0], v[1], v[2], v[3]);
@@ -62,7 +62,8 @@ struct Words : L {
   using Acc = typename V::Vec;
   static constexpr size_t kRows = V::kBytes / 2, kVectors = 2, kAccBytes = V::kBytes;
   static constexpr size_t kFlush = 16;
-  static constexpr bool kPairs = false, kAverages = false, kNarrow = false;
+  static constexpr bool kPairs = false, kAverages = false;
+  static constexpr bool kNarrow = false, kFloatSums = false;
 
   static typename V::Vec line(const typename V::Vec* v) {
     return V::template words_of<4>(v[0], v[1]);
@@ -130,15 +131,14 @@ void prepare_entries(const Args& a, uint8_t* weights, int32_t* starts) {
 // Entries sorted, where lines may be made of sums of 16 bits. True where one of them is wide.
 template <class T>
 bool sort_all(const Args& a, uint8_t* narrow) {
-  bool wide = false;
-  for (size_t book = 0; book < a.source.books; ++book) {
+  bool wide = !T::kNarrow;
+  for (size_t book = 0; T::kNarrow && book < a.source.books; ++book) {
     uint8_t* const at = narrow + book * narrow_book_bytes(a.source.dim, size_t{1} << a.source.bits);
-    if (!T::kNarrow) continue;
-    sort_entries(a, book, at);
+    if constexpr (T::kNarrow) sort_entries<typename T::Simd>(a, book, at);
     const Narrow n = narrow_of(at, a.source.dim, size_t{1} << a.source.bits);
     wide |= n.narrow == 0 || n.wide != 0;
   }
-  return wide || !T::kNarrow;
+  return wide;
 }
 
 // One part of a group: b.lines, line_bytes and the rest of the call are set.

@@ -35,52 +35,42 @@ constexpr size_t narrow_dwords(uint32_t dim) {
   return narrow_pairs(dim) + 2;
 }
 constexpr size_t narrow_book_bytes(uint32_t dim, size_t count) {
-  return up_to(2 * sizeof(uint32_t) + count * (narrow_dwords(dim) * 4 + 2), 64);
+  return up_to(2 * sizeof(uint32_t) + (count + 1) * (narrow_dwords(dim) * 4 + 2) + 16, 64);
 }
 inline Narrow narrow_of(uint8_t* at, uint32_t dim, size_t count) {
   uint32_t* const dwords = reinterpret_cast<uint32_t*>(at);
-  uint32_t* const others = dwords + 2 + count * narrow_dwords(dim);
+  uint32_t* const others = dwords + 2 + (count + 1) * narrow_dwords(dim) + 4;
   return {dwords[0], dwords[1], dwords + 2, reinterpret_cast<uint16_t*>(others)};
 }
 
-inline uint32_t twice(int32_t word) {
-  return (static_cast<uint32_t>(word) & 0xffffu) * 0x10001u;
-}
-
 // Whether vpmaddubsw and sums of 16 bits are exact: every pair of products, and the whole with what
-// the zero of x takes from it. Partial sums may wrap.
-inline bool is_narrow(const int8_t* entry, uint32_t dim, int32_t zero, int32_t* start) {
+// the zero of x takes from it. Partial sums may wrap. `record` is filled whatever the answer.
+template <class V>
+inline bool is_narrow(const int8_t* entry, uint32_t dim, int32_t zero, uint32_t* record) {
   int32_t above = 0, below = 0;
-  for (uint32_t t = 0; t < dim; t += 2) {
-    const int32_t a = entry[t], b = t + 1 < dim ? entry[t + 1] : 0;
-    const int32_t up = (a > 0 ? a : 0) + (b > 0 ? b : 0), down = up - a - b;
-    if (up > 128 || down > 128) return false;
-    above += up, below += down;
-  }
-  *start = -zero * (above - below);
-  return *start + 255 * above <= 32767 && *start - 255 * below >= -32768;
+  bool saturates = false;
+  for (uint32_t t = 0; t < dim; t += 8)
+    saturates |= V::pairs_of(entry + t, least(dim - t, 8), record + 2 + t / 2, &above, &below);
+  const int32_t start = -zero * (above - below);
+  record[1] = (static_cast<uint32_t>(start) & 0xffffu) * 0x10001u;
+  return !saturates && start + 255 * above <= 32767 && start - 255 * below >= -32768;
 }
 
 // All entries are wide where few are narrow: rows would be brought to lanes twice for little.
+template <class V>
 inline void sort_entries(const Args& a, size_t book, uint8_t* at) {
   const uint32_t dim = a.source.dim, count = 1u << a.source.bits;
-  uint32_t* const header = reinterpret_cast<uint32_t*>(at);
   Narrow to = narrow_of(at, dim, count);
   to.narrow = to.wide = 0;
   const int8_t* entry = entries_of(a, book);
   for (uint32_t c = 0; c < count; ++c, entry += a.source.entry_stride) {
-    int32_t start;
-    if (!is_narrow(entry, dim, a.x_zero, &start)) {
-      to.others[to.wide++] = static_cast<uint16_t>(c);
-      continue;
-    }
-    uint32_t* const record = to.records + to.narrow++ * narrow_dwords(dim);
-    record[0] = c, record[1] = twice(start);
-    for (uint32_t t = 0; t < dim; t += 2) {
-      const int32_t high = t + 1 < dim ? entry[t + 1] : 0;
-      record[2 + t / 2] = twice((entry[t] & 0xff) | high * 256);
-    }
+    uint32_t* const record = to.records + to.narrow * narrow_dwords(dim);
+    record[0] = c;
+    to.others[to.wide] = static_cast<uint16_t>(c);
+    const bool narrow = is_narrow<V>(entry, dim, a.x_zero, record);
+    to.narrow += narrow, to.wide += !narrow;
   }
+  uint32_t* const header = reinterpret_cast<uint32_t*>(at);
   header[0] = to.narrow * 2 < count ? 0 : to.narrow, header[1] = to.wide;
 }
 

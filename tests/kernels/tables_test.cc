@@ -312,6 +312,42 @@ TEST_CASE("tables: rows and outputs, split anywhere, scopes of every length") {
   check(cases);
 }
 
+// Most entries of trained codebooks are small, and AVX2 adds their products in 16 bits. Here they
+// are as large as that allows, one more, or far too large for it, in turn.
+TEST_CASE("tables: entries at the limits of sums of 16 bits") {
+  for (const uint32_t shift : {8u, 9u, 12u, 15u}) {
+    for (const uint32_t dim : {1u, 2u, 4u, 7u, 8u, 9u, 18u}) {
+      for (const uint32_t bits : {4u, 8u}) {
+        for (const int zero : {0, 1, 128, 255}) {
+          for (const bool extreme : {false, true}) {
+            Layer layer({8, shift, bits, dim, 61, dim * 19, 40, 1, 0, 1, zero, extreme});
+            Random random(dim + shift);
+            for (size_t e = 0; e < size_t{1} << bits; ++e) {
+              int8_t* const entry = layer.entries.data() + e * layer.stride;
+              const int most = e % 7 == 6 ? 127 : 64 + static_cast<int>(e % 3);
+              const int sign = e % 2 == 0 ? 1 : -1;
+              int left = e % 7 == 6 ? 9999 : 126 + static_cast<int>(e % 5);
+              for (size_t t = 0; t < dim; ++t) {
+                const bool other = e % 4 == 3 && t % 2 == 1;  // and as much of the other sign
+                const int value = e % 7 == 5 ? random.between(0, 20) : std::min(left, most);
+                entry[t] = static_cast<int8_t>(other ? -sign * most / 8 : sign * value);
+                if (!other) left -= value;
+              }
+            }
+            layer.make_sums();
+            const std::string shape = layer.c.str();
+            CAPTURE(shape);
+            each_way(layer.c, [&](const Row& row) {
+              CAPTURE(row.name);
+              CHECK(wrong_results(*row.way, layer) == 0);
+            });
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("tables: layers so deep that sums pass 16 bits, all sums at an end") {
   for (const uint32_t keep : kKeeps) {
     for (const uint32_t bits : {0u, 4u, 8u}) {
