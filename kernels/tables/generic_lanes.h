@@ -128,17 +128,23 @@ void prepare_entries(const Args& a, uint8_t* weights, int32_t* starts) {
   }
 }
 
-// Entries sorted, where lines may be made of sums of 16 bits. True where one of them is wide.
+// Which layouts of rows the lines of a call are made of.
+struct Layouts {
+  bool lanes, pairs;
+};
+
 template <class T>
-bool sort_all(const Args& a, uint8_t* narrow) {
-  bool wide = !T::kNarrow;
-  for (size_t book = 0; T::kNarrow && book < a.source.books; ++book) {
-    uint8_t* const at = narrow + book * narrow_book_bytes(a.source.dim, size_t{1} << a.source.bits);
-    if constexpr (T::kNarrow) sort_entries<typename T::Simd>(a, book, at);
-    const Narrow n = narrow_of(at, a.source.dim, size_t{1} << a.source.bits);
-    wide |= n.narrow == 0 || n.wide != 0;
+Layouts sort_all(const Args& a, uint8_t* narrow) {
+  if constexpr (T::kNarrow) {
+    Layouts needed{false, false};
+    for (size_t book = 0; book < a.source.books; ++book) {
+      const Narrow n = sort_entries<typename T::Simd>(a, book, narrow);
+      needed.lanes |= n.narrow == 0 || n.wide != 0, needed.pairs |= n.narrow != 0;
+      narrow += narrow_book_bytes(a.source.dim, size_t{1} << a.source.bits);
+    }
+    return needed;
   }
-  return wide;
+  return {true, false};
 }
 
 // One part of a group: b.lines, line_bytes and the rest of the call are set.
@@ -158,9 +164,16 @@ void build_book(const Args& a, const LanesPlan& p, size_t book, size_t block, Bu
     const Narrow n =
         narrow_of(at + p.narrow + book * narrow_book_bytes(s.dim, count), s.dim, count);
     if (n.narrow == 0) return build_table<T>(b);
-    build_narrow_table<V>({at + p.pairs + block * dwords * 4 * V::kBytes, n.records, n.narrow,
-                           narrow_pairs(s.dim), a.shift, b.lines, b.line_bytes},
-                          a.x_zero != 0);
+    BuildNarrow some{at + p.pairs + block * dwords * 4 * V::kBytes,
+                     n.records,
+                     n.narrow,
+                     narrow_pairs(s.dim),
+                     a.shift,
+                     b.lines,
+                     b.line_bytes};
+    build_narrow_table<V>(some, a.x_zero != 0);
+    some.records = n.halves, some.count = n.split;
+    build_split<V>(some);
     b.count = 1;
     for (uint32_t i = 0; i < n.wide; ++i) {
       Build one = b;
@@ -174,7 +187,7 @@ void build_book(const Args& a, const LanesPlan& p, size_t book, size_t block, Bu
 }
 
 template <class T>
-void build_group(const Args& a, const LanesPlan& p, size_t first, size_t blocks, bool wide) {
+void build_group(const Args& a, const LanesPlan& p, size_t first, size_t blocks, Layouts needed) {
   using V = typename T::Simd;
   uint8_t* const at = static_cast<uint8_t*>(a.scratch);
   const int8::Coded& s = a.source;
@@ -187,8 +200,9 @@ void build_group(const Args& a, const LanesPlan& p, size_t first, size_t blocks,
   for (size_t part = 0; part < T::kParts; ++part) {
     const size_t first_row = part * T::kRows, left = a.rows - first_row;
     const Arranged of_part = {rows.rows + first_row * rows.stride, rows.stride};
-    if (wide) rows_to_lanes<T>(of_part, left, blocks * dwords, at + p.x);
-    if constexpr (T::kNarrow) rows_to_pairs<T>(of_part, left, blocks * dwords, at + p.pairs);
+    if (needed.lanes) rows_to_lanes<T>(of_part, left, blocks * dwords, at + p.x);
+    if constexpr (T::kNarrow)
+      if (needed.pairs) rows_to_pairs<T>(of_part, left, blocks * dwords, at + p.pairs);
     b.lines = at + p.tables + part * V::kBytes;
     for (size_t i = 0; i < blocks; ++i)
       for (size_t book = 0; book < s.books; ++book, b.lines += count * b.line_bytes)
@@ -239,8 +253,9 @@ void lanes_tile(const Args& a) {
   const Shape s = shape_of(a);
   const LanesPlan p = lanes_plan<T>(s);
   uint8_t* const at = static_cast<uint8_t*>(a.scratch);
-  const bool wide = sort_all<T>(a, at + p.narrow);
-  if (wide) prepare_entries<V>(a, at + p.weights, reinterpret_cast<int32_t*>(at + p.starts));
+  const Layouts needed = sort_all<T>(a, at + p.narrow);
+  if (needed.lanes)
+    prepare_entries<V>(a, at + p.weights, reinterpret_cast<int32_t*>(at + p.starts));
   constexpr size_t kLine = T::kParts * V::kBytes;
   constexpr int kUp = kLine == 64 ? 6 : kLine == 32 ? 5 : 4;
   const Unpack codes = unpack_of(a.source, a.first_output, kUp);
@@ -250,7 +265,7 @@ void lanes_tile(const Args& a) {
   bool flushed = false;
   for (size_t b = 0, blocks; b < s.blocks; b += blocks) {
     blocks = least(p.group, s.blocks - b);
-    build_group<T>(a, p, b, blocks, wide);
+    build_group<T>(a, p, b, blocks, needed);
     unpack_group<T>(a, codes, p, b, blocks);
     Lookup k{at + p.tables, kLine << s.bits, blocks * s.books, nullptr, nullptr, held == 0};
     held += k.lookups;
