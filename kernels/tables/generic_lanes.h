@@ -147,15 +147,22 @@ Layouts sort_all(const Args& a, uint8_t* narrow) {
   return {true, false};
 }
 
-// One part of a group: b.lines, line_bytes and the rest of the call are set.
+// One book of a part of a group: b.lines and b.x are its first block's, the next one's are `step`
+// and `x_step` on.
 template <class T>
-void build_book(const Args& a, const LanesPlan& p, size_t book, size_t block, Build b) {
+void build_wide(Build b, size_t blocks, size_t x_step, size_t step) {
+  for (size_t i = 0; i < blocks; ++i, b.x += x_step, b.lines += step) build_table<T>(b);
+}
+
+template <class T>
+void build_book(const Args& a, const LanesPlan& p, size_t book, size_t blocks, Build b) {
   using V = typename T::Simd;
   uint8_t* const at = static_cast<uint8_t*>(a.scratch);
   const int8::Coded& s = a.source;
   const size_t dwords = b.dwords, count = b.count;
+  const size_t x_step = dwords * T::kVectors * V::kXBytes, step = s.books * count * b.line_bytes;
   constexpr bool kDirect = V::kWBytes == 4;
-  b.x = at + p.x + block * dwords * T::kVectors * V::kXBytes;
+  b.x = at + p.x;
   b.weight_stride = kDirect ? s.entry_stride : dwords * V::kWBytes;
   b.weights = kDirect ? reinterpret_cast<const uint8_t*>(entries_of(a, book))
                       : at + p.weights + book * count * b.weight_stride;
@@ -163,26 +170,24 @@ void build_book(const Args& a, const LanesPlan& p, size_t book, size_t block, Bu
   if constexpr (T::kNarrow) {
     const Narrow n =
         narrow_of(at + p.narrow + book * narrow_book_bytes(s.dim, count), s.dim, count);
-    if (n.narrow == 0) return build_table<T>(b);
-    BuildNarrow some{at + p.pairs + block * dwords * 4 * V::kBytes,
-                     n.records,
-                     n.narrow,
-                     narrow_pairs(s.dim),
-                     a.shift,
-                     b.lines,
-                     b.line_bytes};
+    if (n.narrow == 0) return build_wide<T>(b, blocks, x_step, step);
+    BuildNarrow some{at + p.pairs, dwords * 4 * V::kBytes,
+                     blocks,       n.records,
+                     n.narrow,     narrow_pairs(s.dim),
+                     a.shift,      b.lines,
+                     b.line_bytes, step};
     build_narrow_table<V>(some, a.x_zero != 0);
     some.records = n.halves, some.count = n.split;
-    build_split<V>(some);
+    if (n.split != 0) build_split<V>(some);
     b.count = 1;
     for (uint32_t i = 0; i < n.wide; ++i) {
       Build one = b;
       one.weights += n.others[i] * b.weight_stride, one.starts += n.others[i];
       one.lines += n.others[i] * b.line_bytes;
-      build_table<T>(one);
+      build_wide<T>(one, blocks, x_step, step);
     }
   } else {
-    build_table<T>(b);
+    build_wide<T>(b, blocks, x_step, step);
   }
 }
 
@@ -204,9 +209,8 @@ void build_group(const Args& a, const LanesPlan& p, size_t first, size_t blocks,
     if constexpr (T::kNarrow)
       if (needed.pairs) rows_to_pairs<T>(of_part, left, blocks * dwords, at + p.pairs);
     b.lines = at + p.tables + part * V::kBytes;
-    for (size_t i = 0; i < blocks; ++i)
-      for (size_t book = 0; book < s.books; ++book, b.lines += count * b.line_bytes)
-        build_book<T>(a, p, book, i, b);
+    for (size_t book = 0; book < s.books; ++book, b.lines += count * b.line_bytes)
+      build_book<T>(a, p, book, blocks, b);
   }
 }
 

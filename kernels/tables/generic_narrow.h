@@ -121,51 +121,54 @@ void rows_to_pairs(const Arranged& from, size_t rows, size_t dwords, uint8_t* to
 }
 
 struct BuildNarrow {
-  const uint8_t* x;  // pairs of one block
+  const uint8_t* x;  // pairs of the first block
+  size_t x_step, blocks;
   const uint32_t* records;
   size_t count, pairs, shift;
-  uint8_t* lines;
-  size_t line_bytes;
+  uint8_t* lines;  // of the first block
+  size_t line_bytes, step;
 };
 
 // kPairs as many as there are, x in registers over all entries; 0: any number of them.
 template <class V, size_t kPairs, bool kZero>
 __attribute__((noinline)) void build_narrow(const BuildNarrow& b) {
   const size_t pairs = kPairs != 0 ? kPairs : b.pairs, count = b.count, line = b.line_bytes;
-  const uint32_t* record = b.records;
-  uint8_t* const lines = b.lines;
-  const uint8_t* const from = b.x;
   const typename V::Vec factor = V::set16(static_cast<int16_t>(1 << (15 - b.shift)));
-  typename V::Vec x[kPairs != 0 ? kPairs : 1][2];
-  _Pragma("GCC unroll 4") for (size_t p = 0; p < kPairs; ++p)
-      _Pragma("GCC unroll 2") for (size_t h = 0; h < 2; ++h) x[p][h] =
-          V::load(from + (p * 2 + h) * V::kBytes);
-  for (size_t i = 0; i < count; ++i, record += pairs + 2) {
-    typename V::Vec sum[2];
+  uint8_t* lines = b.lines;
+  const uint8_t *from = b.x, *const end = from + b.blocks * b.x_step;
+  for (; from != end; from += b.x_step, lines += b.step) {
+    const uint32_t* record = b.records;
+    typename V::Vec x[kPairs != 0 ? kPairs : 1][2];
+    _Pragma("GCC unroll 4") for (size_t p = 0; p < kPairs; ++p)
+        _Pragma("GCC unroll 2") for (size_t h = 0; h < 2; ++h) x[p][h] =
+            V::load(from + (p * 2 + h) * V::kBytes);
+    for (size_t i = 0; i < count; ++i, record += pairs + 2) {
+      typename V::Vec sum[2];
 #define QRT_EACH_HALF _Pragma("GCC unroll 2") for (size_t h = 0; h < 2; ++h)
-    if (kPairs != 0) {
-      _Pragma("GCC unroll 4") for (size_t p = 0; p < kPairs; ++p) {
-        const typename V::Vec w = V::dup32(record + 2 + p);
-        QRT_EACH_HALF {
-          const typename V::Vec products = V::mul_pairs(x[p][h], w);
-          sum[h] = p == 0 ? products : V::add16(sum[h], products);
+      if (kPairs != 0) {
+        _Pragma("GCC unroll 4") for (size_t p = 0; p < kPairs; ++p) {
+          const typename V::Vec w = V::dup32(record + 2 + p);
+          QRT_EACH_HALF {
+            const typename V::Vec products = V::mul_pairs(x[p][h], w);
+            sum[h] = p == 0 ? products : V::add16(sum[h], products);
+          }
+        }
+      } else {
+        QRT_EACH_HALF sum[h] = V::zero();
+        for (size_t p = 0; p < pairs; ++p) {
+          const typename V::Vec w = V::dup32(record + 2 + p);
+          QRT_EACH_HALF sum[h] =
+              V::add16(sum[h], V::mul_pairs(V::load(from + (p * 2 + h) * V::kBytes), w));
         }
       }
-    } else {
-      QRT_EACH_HALF sum[h] = V::zero();
-      for (size_t p = 0; p < pairs; ++p) {
-        const typename V::Vec w = V::dup32(record + 2 + p);
-        QRT_EACH_HALF sum[h] =
-            V::add16(sum[h], V::mul_pairs(V::load(from + (p * 2 + h) * V::kBytes), w));
+      if (kZero) {
+        const typename V::Vec start = V::dup32(record + 1);
+        QRT_EACH_HALF sum[h] = V::add16(sum[h], start);
       }
-    }
-    if (kZero) {
-      const typename V::Vec start = V::dup32(record + 1);
-      QRT_EACH_HALF sum[h] = V::add16(sum[h], start);
-    }
-    QRT_EACH_HALF sum[h] = V::mul_rounded(sum[h], factor);
+      QRT_EACH_HALF sum[h] = V::mul_rounded(sum[h], factor);
 #undef QRT_EACH_HALF
-    V::store(lines + record[0] * line, V::bytes_of_words(sum[0], sum[1]));
+      V::store(lines + record[0] * line, V::bytes_of_words(sum[0], sum[1]));
+    }
   }
 }
 
@@ -173,25 +176,29 @@ __attribute__((noinline)) void build_narrow(const BuildNarrow& b) {
 // bit less.
 template <class V>
 __attribute__((noinline)) void build_split(const BuildNarrow& b) {
-  const size_t pairs = b.pairs, count = b.count, line = b.line_bytes;
-  const uint32_t* record = b.records;
+  const size_t pairs = b.pairs, line = b.line_bytes;
   const typename V::Vec factor = V::set16(static_cast<int16_t>(1 << (16 - b.shift)));
-  for (size_t i = 0; i < count; ++i, record += 2 * (pairs + 2)) {
-    typename V::Vec sum[2][2];
+  uint8_t* lines = b.lines;
+  const uint8_t *from = b.x, *const end = from + b.blocks * b.x_step;
+  for (; from != end; from += b.x_step, lines += b.step) {
+    const uint32_t *record = b.records, *const last = record + b.count * 2 * (pairs + 2);
+    for (; record != last; record += 2 * (pairs + 2)) {
+      typename V::Vec sum[2][2];
 #define QRT_EACH                                         \
   _Pragma("GCC unroll 2") for (size_t k = 0; k < 2; ++k) \
       _Pragma("GCC unroll 2") for (size_t h = 0; h < 2; ++h)
-    QRT_EACH sum[k][h] = V::dup32(record + k * (pairs + 2) + 1);
-    for (size_t p = 0; p < pairs; ++p) {
-      const uint8_t* const x = b.x + p * 2 * V::kBytes;
-      QRT_EACH sum[k][h] = V::add16(
-          sum[k][h],
-          V::mul_pairs(V::load(x + h * V::kBytes), V::dup32(record + k * (pairs + 2) + 2 + p)));
-    }
+      QRT_EACH sum[k][h] = V::dup32(record + k * (pairs + 2) + 1);
+      for (size_t p = 0; p < pairs; ++p) {
+        const uint8_t* const x = from + p * 2 * V::kBytes;
+        QRT_EACH sum[k][h] = V::add16(
+            sum[k][h],
+            V::mul_pairs(V::load(x + h * V::kBytes), V::dup32(record + k * (pairs + 2) + 2 + p)));
+      }
 #undef QRT_EACH
-    const typename V::Vec low = V::mul_rounded(V::mean16(sum[0][0], sum[1][0]), factor);
-    const typename V::Vec high = V::mul_rounded(V::mean16(sum[0][1], sum[1][1]), factor);
-    V::store(b.lines + record[0] * line, V::bytes_of_words(low, high));
+      const typename V::Vec low = V::mul_rounded(V::mean16(sum[0][0], sum[1][0]), factor);
+      const typename V::Vec high = V::mul_rounded(V::mean16(sum[0][1], sum[1][1]), factor);
+      V::store(lines + record[0] * line, V::bytes_of_words(low, high));
+    }
   }
 }
 

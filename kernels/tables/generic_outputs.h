@@ -1,6 +1,6 @@
 // The way `outputs`: outputs in lanes, tables of 16 bytes in registers, codes of 4 bits, any rows.
 //
-//   for up to V::kUnroll rows: for a group of blocks of one book:
+//   for up to V::kRowsSwept rows: for a group of blocks of one book:
 //     table[row][block][c] = T(b, c) + 2^(keep - 1)          entries in lanes, 16 bytes
 //     for V::kBytes outputs: code nibbles to a vector, which shuffles the table of each row
 //
@@ -29,20 +29,31 @@ inline void prefetch(const uint8_t* p) {
   for (size_t i = 0; i < kSize; i += kCacheLine) __builtin_prefetch(p + i);
 }
 
+// Entries of a book in lanes as generic_narrow.h has rows: words of what sums start from, then of
+// pairs; where not all of them are narrow, those of their other halves behind. In front how many
+// there are: 0, 1 or 2.
+constexpr size_t narrow_words(uint32_t dim) {
+  return (1 + narrow_pairs(dim)) * kNibbles;
+}
+constexpr size_t narrow_lanes_bytes(uint32_t dim) {
+  return 64 + up_to(2 * narrow_words(dim) * 2, 64);
+}
+
 struct OutputsPlan {
   size_t group;  // blocks
-  size_t entries, starts, scale, bias, tables, acc, sums, codes, copy, place, total;
+  size_t entries, starts, narrow, scale, bias, tables, acc, sums, codes, copy, place, total;
 };
 
 template <class V>
 OutputsPlan outputs_plan(const Shape& s) {
-  const size_t dwords = up_to(s.dim, 4) / 4, rows = least(s.rows, V::kUnroll);
+  const size_t dwords = up_to(s.dim, 4) / 4, rows = least(s.rows, V::kRowsSwept);
   const size_t outputs = up_to(s.outputs, V::kBytes);
   OutputsPlan p{};
   p.group = least(s.blocks, rows == 1 ? 16 : 128);
   Carve carve;
   p.entries = carve.take(s.books * dwords * 4 * V::Narrow::kXBytes);
   p.starts = carve.take(s.books * kNibbles * sizeof(int32_t));
+  p.narrow = carve.take(V::kNarrow ? s.books * narrow_lanes_bytes(s.dim) : 0);
   p.scale = carve.take(outputs * sizeof(float));
   p.bias = carve.take(outputs * sizeof(float));
   p.tables = carve.take(rows * p.group * kNibbles);
@@ -90,6 +101,29 @@ void entries_to_lanes(const Args& a, size_t lines, size_t (*byte)(size_t z, size
   }
 }
 
+template <class N>
+void narrow_to_lanes(const Args& a, size_t book, uint8_t* to) {
+  const uint32_t dim = a.source.dim;
+  const size_t stride = a.source.entry_stride, dwords = narrow_dwords(dim);
+  const int8_t* const entries = entries_of(a, book);
+  uint16_t* const words = reinterpret_cast<uint16_t*>(to + 64);
+  uint32_t records[2 * narrow_dwords(kMaxDim) + 3];
+  uint8_t halves = 1;
+  for (size_t e = 0; e < kNibbles; ++e)
+    if (!is_narrow<N>(entries + e * stride, dim, a.x_zero, 0, records)) halves = 2;
+  for (size_t e = 0; e < kNibbles && halves != 0; ++e) {
+    if (halves == 1)
+      is_narrow<N>(entries + e * stride, dim, a.x_zero, 0, records);
+    else if (!is_split<N>(entries + e * stride, dim, a.x_zero, records))
+      halves = 0;
+    for (size_t k = 0; k < halves; ++k)
+      for (size_t p = 0; p <= narrow_pairs(dim); ++p)
+        words[k * narrow_words(dim) + p * kNibbles + e] =
+            static_cast<uint16_t>(records[k * dwords + p + 1]);
+  }
+  to[0] = halves;
+}
+
 struct Fill {
   const uint8_t* x;  // arranged blocks of one row
   const uint8_t* entries;
@@ -97,6 +131,8 @@ struct Fill {
   size_t dwords, blocks;
   int pre_shift;
   uint8_t* tables;
+  const uint8_t* narrow;
+  size_t pairs, halves;
 };
 
 template <class N, int kKeep, Pre kPre>
@@ -119,8 +155,47 @@ __attribute__((noinline)) void fill(const Fill& f) {
   }
 }
 
+// kPairs as many as there are; 0: any number of them.
+template <class N, size_t kPairs, size_t kHalves>
+__attribute__((noinline)) void fill_narrow(const Fill& f) {
+  const size_t pairs = kPairs != 0 ? kPairs : f.pairs, other = (1 + pairs) * 2 * N::kBytes;
+  const auto factor = static_cast<int16_t>(kHalves << (7 - f.pre_shift));
+  const uint8_t *x = f.x, *const e = f.narrow;
+  for (size_t b = 0; b < f.blocks; ++b, x += f.dwords * 4) {
+    typename N::Vec sum[kHalves][2];
+#define QRT_EACH                                               \
+  _Pragma("GCC unroll 2") for (size_t k = 0; k < kHalves; ++k) \
+      _Pragma("GCC unroll 2") for (size_t h = 0; h < 2; ++h)
+    QRT_EACH sum[k][h] = N::load(e + k * other + h * N::kBytes);
+    _Pragma("GCC unroll 4") for (size_t p = 0; p < pairs; ++p) {
+      int16_t two;
+      std::memcpy(&two, x + 2 * p, sizeof two);
+      const typename N::Vec bytes = N::set16(two);
+      QRT_EACH sum[k][h] = N::add16(
+          sum[k][h], N::mul_pairs(bytes, N::load(e + k * other + (2 * p + 2 + h) * N::kBytes)));
+    }
+#undef QRT_EACH
+    if constexpr (kHalves == 2)
+      for (size_t h = 0; h < 2; ++h) sum[0][h] = N::mean16(sum[0][h], sum[1][h]);
+    N::store(f.tables + b * kNibbles,
+             N::bytes_of_words(N::mul_rounded(sum[0][0], N::set16(factor)),
+                               N::mul_rounded(sum[0][1], N::set16(factor))));
+  }
+}
+
+template <class N, size_t kHalves>
+void fill_narrow_of(const Fill& f) {
+  if (f.pairs == 2) return fill_narrow<N, 2, kHalves>(f);
+  if (f.pairs == 4) return fill_narrow<N, 4, kHalves>(f);
+  fill_narrow<N, 0, kHalves>(f);
+}
+
 template <class N, int kKeep>
 void fill_tables(const Fill& f) {
+  if constexpr (N::kNarrow && kKeep == 8) {
+    if (f.halves == 1) return fill_narrow_of<N, 1>(f);
+    if (f.halves == 2) return fill_narrow_of<N, 2>(f);
+  }
   if (f.pre_shift == 0)
     fill<N, kKeep, Pre::none>(f);
   else if (f.pre_shift > 0)
@@ -234,7 +309,7 @@ size_t sweep_some(const Args& a, size_t book, size_t first, size_t blocks, size_
     return kTogether;
   }
   if (!find_codes(a, book, first, blocks, n, kHalf, k)) copy_codes<V>(a, blocks, n, copy, k);
-  sweep_rows<V, kKeep>(a.rows, *k, std::make_integer_sequence<int, V::kUnroll>{});
+  sweep_rows<V, kKeep>(a.rows, *k, std::make_integer_sequence<int, V::kRowsSwept>{});
   return 1;
 }
 
@@ -251,6 +326,9 @@ void outputs_group(const Args& a, const OutputsPlan& p, size_t book, size_t firs
   f.entries = at + p.entries + book * dwords * 4 * N::kXBytes;
   f.starts = reinterpret_cast<const int32_t*>(at + p.starts) + book * kNibbles;
   f.dwords = dwords, f.blocks = blocks, f.pre_shift = pre_shift(shape_of(a));
+  const uint8_t* const narrow = at + p.narrow + book * narrow_lanes_bytes(a.source.dim);
+  f.narrow = narrow + 64, f.halves = N::kNarrow && kKeep == 8 ? narrow[0] : 0;
+  f.pairs = narrow_pairs(a.source.dim);
   for (size_t r = 0; r < a.rows; ++r) {
     f.x = rows.rows + r * rows.stride;
     f.tables = at + p.tables + r * p.group * kNibbles;
@@ -258,9 +336,9 @@ void outputs_group(const Args& a, const OutputsPlan& p, size_t book, size_t firs
   }
 }
 
-// At most V::kUnroll rows.
+// At most V::kRowsSwept rows.
 template <class V, int kKeep>
-void outputs_rows(const Args& a, const OutputsPlan& p) {
+void outputs_rows(const Args& a, const OutputsPlan& p, bool tame) {
   constexpr size_t kFlush = kKeep == 8 ? 256 : 512;
   const Shape s = shape_of(a);
   uint8_t* const at = static_cast<uint8_t*>(a.scratch);
@@ -270,7 +348,8 @@ void outputs_rows(const Args& a, const OutputsPlan& p) {
             0,
             nullptr,
             true,
-            false};
+            false,
+            tame};
   for (size_t book = 0; book < s.books; ++book) {
     for (size_t b = 0, blocks; b < s.blocks; b += blocks) {
       blocks = least(p.group, s.blocks - b);
@@ -300,13 +379,18 @@ void outputs_call(const Args& a) {
   entries_to_lanes<typename V::Narrow>(a, 1, packed_byte<typename V::Narrow>, at + p.entries,
                                        reinterpret_cast<int32_t*>(at + p.starts));
   order_affine<V>(a, reinterpret_cast<float*>(at + p.scale), reinterpret_cast<float*>(at + p.bias));
+  if constexpr (V::kNarrow && kKeep == 8)
+    for (size_t book = 0; book < a.source.books; ++book)
+      narrow_to_lanes<typename V::Narrow>(a, book,
+                                          at + p.narrow + book * narrow_lanes_bytes(a.source.dim));
+  const bool tame = a.y8 && is_tame(a);
   // Tiles of about equal height: 49 rows are 7 times 7.
-  const size_t tiles = (a.rows + V::kUnroll - 1) / V::kUnroll;
+  const size_t tiles = (a.rows + V::kRowsSwept - 1) / V::kRowsSwept;
   for (size_t t = 0, first = 0; t < tiles; ++t) {
     Args tile = rows_from(a, first);
     tile.rows = a.rows / tiles + (t < a.rows % tiles ? 1 : 0);
     first += tile.rows;
-    outputs_rows<V, kKeep>(tile, p);
+    outputs_rows<V, kKeep>(tile, p, tame);
   }
 }
 

@@ -23,7 +23,7 @@ struct Outputs {
   static float cost_ns(const Shape& s, const OutputsCost& c) {
     if (!can(s)) return -1.0f;
     const float rows = static_cast<float>(s.rows), lookups = static_cast<float>(s.blocks * s.books);
-    const float tiles = static_cast<float>((s.rows + V::kUnroll - 1) / V::kUnroll);
+    const float tiles = static_cast<float>((s.rows + V::kRowsSwept - 1) / V::kRowsSwept);
     const float lines = static_cast<float>(up_to(s.outputs, V::kBytes) / V::kBytes);
     const float dwords = static_cast<float>(up_to(s.dim, 4) / 4);
     return lookups * rows * (c.table + dwords * c.dword) +
