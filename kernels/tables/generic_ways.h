@@ -65,6 +65,7 @@ void lanes_rows(Args a) {
 // unpacked; one output of one row finished. An ISA file says where they were measured.
 struct LanesCost {
   float line, dword, lookup16, lookup64, lookup256, code, finish;
+  float narrow = 1.0f;  // of line and dword: what is left where sums are taken in 16 bits
 };
 
 template <class T>
@@ -76,7 +77,8 @@ float tile_cost_ns(const Shape& s, size_t rows, const LanesCost& c) {
   const float lookup = s.bits <= 4 ? c.lookup16 : s.bits <= 6 ? c.lookup64 : c.lookup256;
   // Words are half as many to a line, and make half as many vectors.
   const float vectors = static_cast<float>(T::kVectors) / 4.0f;
-  return lookups * (lines * vectors * (c.line + dwords * c.dword) + outputs * (lookup + c.code)) +
+  const float line = (c.line + dwords * c.dword) * (T::kNarrow ? c.narrow : 1.0f);
+  return lookups * (lines * vectors * line + outputs * (lookup + c.code)) +
          outputs * static_cast<float>(rows) * c.finish;
 }
 
@@ -89,15 +91,15 @@ float lanes_cost_ns(const Shape& s, size_t rows, const LanesCost* c) {
   return ns;
 }
 
-// L: the lines, the longest first. Rows left over that fill no more than 16 lanes go to the way
-// `outputs` where it can, which pads no rows.
+// L: the lines, the longest first. Rows left over that fill no more than 16 lanes, or 17 where
+// tables are cheap, go to the way `outputs` where it can, which pads no rows.
 template <class Wide, class... L>
 struct Lanes {
   using Few = Outputs<typename Wide::Simd>;
 
   static size_t few(const Shape& s) {
     const size_t left = s.rows % Bytes<Wide, 8>::kRows;
-    return Few::can(s) && left <= 16 ? left : 0;
+    return Few::can(s) && left <= (Wide::Simd::kNarrow ? 17 : 16) ? left : 0;
   }
   static float cost_ns(const Shape& s, const LanesCost* c, const OutputsCost& few_cost) {
     if (!in_contract(s)) return -1.0f;

@@ -16,11 +16,11 @@ QRT_REGISTER(128, 16, __m128i, _mm, si128)
 
 using Wide = Lanes<Lines<Ymm, 2>, Lines<Ymm, 1>, Lines<Xmm, 1>>;
 
-constexpr OutputsCost kOutputsCost = {2.0f, 0.8f, 0.7f, 0.3f, 0.4f};
+constexpr OutputsCost kOutputsCost = {0.5f, 0.4f, 0.7f, 0.34f, 0.1f};
 // AMD EPYC (Zen 4) at 3 GHz; for lines of 64, 32 and 16 rows.
-constexpr LanesCost kLanesCost[] = {{1.2f, 2.8f, 0.55f, 0.65f, 0.9f, 0.04f, 0.2f},
-                                    {0.6f, 2.0f, 0.3f, 0.35f, 0.5f, 0.07f, 0.2f},
-                                    {0.6f, 1.0f, 0.25f, 0.3f, 0.4f, 0.07f, 0.25f}};
+constexpr LanesCost kLanesCost[] = {{1.2f, 2.8f, 0.6f, 0.65f, 0.75f, 0.04f, 0.15f, 0.6f},
+                                    {0.6f, 2.0f, 0.33f, 0.35f, 0.45f, 0.07f, 0.15f, 0.6f},
+                                    {0.6f, 1.0f, 0.25f, 0.3f, 0.4f, 0.07f, 0.2f, 0.6f}};
 float lanes_cost_ns(const Shape& s) {
   return Wide::cost_ns(s, kLanesCost, kOutputsCost);
 }
