@@ -130,9 +130,16 @@ void Field::add_ours(const std::string& level, kernels::IsaSet isa) {
   const uint32_t dim = shape_.dim;
   const bool has_kits = level != "avx512vbmi";  // it has ways of tables alone
   if (std::strcmp(shape_.set, "bits") == 0) {
-    if (has_kits && level != "avx512vnni")  // counting needs neither
+    if (level == "avx512vnni") return;  // counting needs none of it
+    if (has_kits)
       add_coded(level, isa, {Coding::Kind::bits, 0, 0},
-                {{"xnor_outputs"}, {"xnor_rows"}, {"xnor_words"}});
+                {{"xnor_outputs", true},
+                 {"xnor_words", true},
+                 {"xnor_turned"},
+                 {"xnor_rows"},
+                 {"xnor_lines"}});
+    else
+      add_coded(level, isa, {Coding::Kind::bits, 0, 0}, {{"xnor_lines"}});
     return;
   }
   if (is_main && has_kits && level != "avx512vnni")  // f32 kits need no VNNI

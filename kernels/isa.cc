@@ -23,7 +23,7 @@ IsaSet probe() {
         cpuinfo_has_x86_avx512vl()) {
       have |= x86_avx512;
       if (cpuinfo_has_x86_avx512vnni()) have |= x86_avx512vnni;
-      if (cpuinfo_has_x86_avx512vbmi()) have |= x86_avx512vbmi;
+      if (cpuinfo_has_x86_avx512vbmi() && cpuinfo_has_x86_avx512vpopcntdq()) have |= x86_avx512vbmi;
     }
   }
 #elif defined(__aarch64__)

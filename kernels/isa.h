@@ -12,7 +12,7 @@ enum Isa : IsaSet {
   x86_avx2 = 1u << 0,    // with FMA and F16C
   x86_avx512 = 1u << 1,  // F, BW, DQ, VL together: never one without the others
   x86_avx512vnni = 1u << 2,
-  x86_avx512vbmi = 1u << 3,  // shuffles of single bytes through 64 and 128
+  x86_avx512vbmi = 1u << 3,  // shuffles of single bytes through 64 and 128, counts of ones
   arm_neon = 1u << 8,        // armv7 NEON with VFPv4 FMA, or the aarch64 baseline
   arm_neondot = 1u << 9,
   arm_i8mm = 1u << 10,

@@ -1,7 +1,7 @@
-// Bit-sliced counting with outputs in the lanes. Weights are kept as lanes, 1 bit per weight, and
-// with them the planes of the bounds, so that a threshold is one operation per plane for a vector
-// of outputs. Outputs<V...>: widths of vectors, the widest first; what is left over goes to the
-// narrowest it fits.
+// Bit-sliced counting with outputs in the lanes. Weights are kept as lanes, 1 bit per weight, or
+// turned in every call from where the file has them; the planes of the bounds are kept in both, so
+// that a threshold is one operation per plane for a vector of outputs. Outputs<keeps, V...>: widths
+// of vectors, the widest first; what is left over goes to the narrowest it fits.
 #ifndef QRT_KERNELS_BITS_GENERIC_OUTPUTS_H_
 #define QRT_KERNELS_BITS_GENERIC_OUTPUTS_H_
 
@@ -21,13 +21,19 @@ void planes_of_ints(const int32_t* values, size_t count, int32_t most, size_t pl
   }
 }
 
+// Weights of outputs from `first` on, `plane` words from one of their planes to the next.
 template <class V>
-void pack_tile(const PackArgs& a, size_t first, size_t count, uint8_t* to) {
-  const Shape& s = a.shape;
-  const size_t planes = planes_of(s), places = groups_of(s.inputs) * kGroup;
+void weight_lanes(const Shape& s, const uint64_t* weights, size_t stride, size_t plane,
+                  size_t count, uint8_t* to) {
+  const size_t places = groups_of(s.inputs) * kGroup;
   for (size_t i = 0; i < s.w_planes; ++i, to += places * V::kBytes)
-    lanes_of<V>(a.weights + first * a.stride + i * a.plane, a.stride, count, words_of(s.inputs),
-                places, to);
+    lanes_of<V>(weights + i * plane, stride, count, words_of(s.inputs), places, to);
+}
+
+template <class V>
+void pack_bounds(const PackArgs& a, size_t first, size_t count, uint8_t* to) {
+  const Shape& s = a.shape;
+  const size_t planes = planes_of(s);
   if (s.form != Form::bits) return;
   const int32_t most = static_cast<int32_t>(most_differ(s)) + 1;
   for (size_t i = 0; i < s.classes; ++i, to += planes * V::kBytes)
@@ -75,11 +81,11 @@ void finish_rows(const Args& a, size_t row, size_t rows, size_t first, size_t co
 }
 
 template <class V>
-void outputs_tile(const Args& a, const uint8_t* kept, size_t first, size_t count) {
+void outputs_tile(const Args& a, const uint8_t* lanes, const uint8_t* bounds, uint8_t* table,
+                  size_t first, size_t count) {
   const Shape& s = a.shape;
-  uint8_t* table = static_cast<uint8_t*>(a.scratch);
   Counting c{};
-  c.lanes = kept, c.lane_planes = s.w_planes, c.groups = groups_of(s.inputs);
+  c.lanes = lanes, c.lane_planes = s.w_planes, c.groups = groups_of(s.inputs);
   c.stride = a.x_stride, c.row_plane = a.x_plane, c.row_planes = s.x_planes;
   c.words = words_of(s.inputs), c.table = table, c.counts = table + table_bytes<V>();
   c.planes = planes_of(s);
@@ -89,18 +95,22 @@ void outputs_tile(const Args& a, const uint8_t* kept, size_t first, size_t count
     c.rows = a.x + r * a.x_stride;
     count_all<V>(c);
     if (a.bits)
-      store_bits<V>(a, r, c.count, first, count, c.counts, kept + lane_lines(s) * V::kBytes);
+      store_bits<V>(a, r, c.count, first, count, c.counts, bounds);
     else
       finish_rows<V>(a, r, c.count, first, count, c.counts);
   }
 }
 
-template <class W, class... Narrow>
+template <bool kKeeps, class W, class... Narrow>
 struct Outputs {
+  // Lines of a tile.
+  static size_t kept_lines(const Shape& s) {
+    return kKeeps ? tile_lines(s) : tile_lines(s) - lane_lines(s);
+  }
   static size_t kept(const Shape& s) {
     size_t bytes = 0;
     each_tile<W, Narrow...>(s.outputs, 0, [&](auto v, size_t, size_t) {
-      bytes += tile_lines(s) * decltype(v)::kBytes;
+      bytes += kept_lines(s) * decltype(v)::kBytes;
     });
     return bytes;
   }
@@ -109,7 +119,8 @@ struct Outputs {
   }
   template <class V>
   static size_t tile_scratch(const Shape& s) {
-    return table_bytes<V>() + block_of<V>(s, s.rows, 1) * planes_of(s) * V::kBytes;
+    const size_t turned = kKeeps ? 0 : lane_lines(s) * V::kBytes;
+    return turned + table_bytes<V>() + block_of<V>(s, s.rows, 1) * planes_of(s) * V::kBytes;
   }
   // c: of each width.
   static float cost_ns(const Shape& s, const LanesCost* c) {
@@ -122,7 +133,9 @@ struct Outputs {
       while (W::kBytes >> width != V::kBytes) ++width;
       const LanesCost& k = c[width];
       const float store = s.form == Form::bits ? k.row : k.lane * static_cast<float>(lanes<V>());
-      ns += count_cost_ns<V>(s, s.rows, block_of<V>(s, s.rows, 1), k) + rows * store;
+      const float turned = static_cast<float>(kKeeps ? 0 : s.w_planes * words_of(s.inputs));
+      ns += count_cost_ns<V>(s, s.rows, block_of<V>(s, s.rows, 1), k) + rows * store +
+            turned * k.word;
     });
     return ns;
   }
@@ -130,20 +143,33 @@ struct Outputs {
     uint8_t* to = static_cast<uint8_t*>(a.kept);
     each_tile<W, Narrow...>(a.shape.outputs, 0, [&](auto v, size_t first, size_t count) {
       using V = decltype(v);
-      pack_tile<V>(a, first, count, to);
-      to += tile_lines(a.shape) * V::kBytes;
+      if (kKeeps)
+        weight_lanes<V>(a.shape, a.weights + first * a.stride, a.stride, a.plane, count, to);
+      pack_bounds<V>(a, first, count, to + (kKeeps ? lane_lines(a.shape) * V::kBytes : 0));
+      to += kept_lines(a.shape) * V::kBytes;
     });
   }
   // Tiles before the first output are all of the widest kind.
   static void run(const Args& a) {
+    const Shape& s = a.shape;
     const uint8_t* at = static_cast<const uint8_t*>(a.kept) +
-                        a.first_output / lanes<W>() * tile_lines(a.shape) * W::kBytes;
-    const size_t all = a.shape.outputs - a.first_output;
-    each_tile<W, Narrow...>(all, 0, [&](auto v, size_t first, size_t count) {
+                        a.first_output / lanes<W>() * kept_lines(s) * W::kBytes;
+    each_tile<W, Narrow...>(s.outputs - a.first_output, 0, [&](auto v, size_t first, size_t count) {
       using V = decltype(v);
-      if (first < a.outputs) outputs_tile<V>(a, at, first, count);
-      at += tile_lines(a.shape) * V::kBytes;
+      if (first < a.outputs) tile<V>(a, at, first, count);
+      at += kept_lines(s) * V::kBytes;
     });
+  }
+
+ private:
+  template <class V>
+  static void tile(const Args& a, const uint8_t* kept, size_t first, size_t count) {
+    const size_t bytes = lane_lines(a.shape) * V::kBytes;
+    uint8_t* scratch = static_cast<uint8_t*>(a.scratch);
+    if (kKeeps) return outputs_tile<V>(a, kept, kept + bytes, scratch, first, count);
+    weight_lanes<V>(a.shape, a.weights + (a.first_output + first) * a.w_stride, a.w_stride,
+                    a.w_plane, count, scratch);
+    outputs_tile<V>(a, scratch, kept, scratch + bytes, first, count);
   }
 };
 

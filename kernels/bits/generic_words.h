@@ -129,6 +129,19 @@ float words_cost_ns(const Shape& s, const WordsCost& c) {
          (vectors * passes * vector + static_cast<float>(s.outputs) * c.output);
 }
 
+// Counts of 64 outputs of a row, or fewer, become what the layer gives.
+template <class V>
+inline void store_differ(const Args& a, const Bounds& bounds, size_t row, size_t first,
+                         const int32_t* differ) {
+  if (!a.bits) {
+    finish_row(a, row, first, least(kWord, a.outputs - first), differ);
+    return;
+  }
+  const size_t output = a.first_output + first, group = a.class_of ? a.class_of[row] : 0u;
+  const uint64_t less = V::less64(differ, bounds.bounds + group * bounds.stride + output);
+  a.bits[row * a.y_stride + first / kWord] = less ^ bounds.flips[output / kWord];
+}
+
 // Weights as above, then what Bounds keeps.
 template <class V>
 struct Words {
@@ -153,17 +166,6 @@ struct Words {
   }
   static size_t scratch(const Shape&) { return kAlign; }
 
-  static void store(const Args& a, const Bounds& bounds, size_t row, size_t first,
-                    const int32_t* differ) {
-    if (!a.bits) {
-      finish_row(a, row, first, least(kWord, a.outputs - first), differ);
-      return;
-    }
-    const size_t output = a.first_output + first, group = a.class_of ? a.class_of[row] : 0u;
-    const uint64_t less = V::less64(differ, bounds.bounds + group * bounds.stride + output);
-    a.bits[row * a.y_stride + first / kWord] = less ^ bounds.flips[output / kWord];
-  }
-
   static void run(const Args& a) {
     const Shape& s = a.shape;
     const uint64_t* w = static_cast<const uint64_t*>(a.kept);
@@ -176,11 +178,11 @@ struct Words {
       size_t r = 0;
       for (; r + kRows <= s.rows; r += kRows, x += kRows * a.x_stride) {
         differ64<V, kRows>(a, w, x, vectors, differ);
-        for (size_t i = 0; i < kRows; ++i) store(a, bounds, r + i, n, differ[i]);
+        for (size_t i = 0; i < kRows; ++i) store_differ<V>(a, bounds, r + i, n, differ[i]);
       }
       for (; r < s.rows; ++r, x += a.x_stride) {
         differ64<V, 1>(a, w, x, vectors, differ);
-        store(a, bounds, r, n, differ[0]);
+        store_differ<V>(a, bounds, r, n, differ[0]);
       }
     }
   }

@@ -2,6 +2,7 @@
 // lanes. Counting keeps 7 planes and up to 9 vectors of one group in 16 registers.
 #include <immintrin.h>
 
+#include "kernels/bits/generic_lines.h"
 #include "kernels/bits/generic_outputs.h"
 #include "kernels/bits/generic_rows.h"
 
@@ -34,7 +35,7 @@ inline void offsets_of(uint64_t lo, uint64_t hi, Offsets& at) {
 
 struct V256 : V256Base {
   static constexpr bool kTernary = false;
-  static constexpr bool kCarrySave = true;
+  static constexpr bool kCarrySave = true, kCounts = false;
   static constexpr size_t kRows = 1;
   // b ^ c is common to both halves of an adder.
   static Vec xor3(Vec a, Vec b, Vec c) { return xor2(a, xor2(b, c)); }
@@ -47,6 +48,14 @@ struct V256 : V256Base {
   static Vec add8(Vec a, Vec b) { return _mm256_add_epi8(a, b); }
   static Vec add64(Vec a, Vec b) { return _mm256_add_epi64(a, b); }
   static Vec sad(Vec a) { return _mm256_sad_epu8(a, zero()); }
+  static Vec load_words(const uint64_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const Vec*>(p));
+  }
+  static Vec across(const Vec (&s)[4]) {
+    const Vec a = add64(_mm256_unpacklo_epi64(s[0], s[1]), _mm256_unpackhi_epi64(s[0], s[1]));
+    const Vec b = add64(_mm256_unpacklo_epi64(s[2], s[3]), _mm256_unpackhi_epi64(s[2], s[3]));
+    return add64(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
+  }
   static Vec pop8(Vec v) {
     const __m256i ones =
         _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
@@ -86,18 +95,24 @@ struct V128 : V128Base {
   static void offsets(uint64_t lo, uint64_t hi, Offsets& at) { offsets_of<3>(lo, hi, at); }
 };
 
-using Out = Outputs<V256, V128>;
+using Out = Outputs<true, V256, V128>;
+using Turned = Outputs<false, V256, V128>;
 using In = Rows<V256>;
 using Word = Words<V256>;
+using Line = Lines<V256>;
 
 // Fitted as those of x86_avx512.cc are.
-constexpr LanesCost kOutputs[] = {{5.4f, 12.0f, 10.0f, 0.35f, 30.0f, 0.0f},
-                                  {6.0f, 8.4f, 8.3f, 0.35f, 22.0f, 0.0f}};
+constexpr LanesCost kOutputs[] = {{5.4f, 12.0f, 10.0f, 0.35f, 30.0f, 200.0f},
+                                  {6.0f, 8.4f, 8.3f, 0.35f, 22.0f, 100.0f}};
 constexpr LanesCost kRows[] = {{5.6f, 8.0f, 18.5f, 0.45f, 30.0f, 200.0f}};
 constexpr WordsCost kWords = {3.9f, 0.7f, 3.5f, 0.1f};
+constexpr LinesCost kLine = {17.0f, 2.5f, 5.0f, 0.1f};
 
 float outputs_ns(const Shape& s) {
   return Out::cost_ns(s, kOutputs);
+}
+float turned_ns(const Shape& s) {
+  return Turned::cost_ns(s, kOutputs);
 }
 float rows_ns(const Shape& s) {
   return In::cost_ns(s, kRows, kWords);
@@ -105,11 +120,17 @@ float rows_ns(const Shape& s) {
 float words_ns(const Shape& s) {
   return words_cost_ns<V256>(s, kWords);
 }
+float lines_ns(const Shape& s) {
+  return lines_cost_ns<V256>(s, kLine);
+}
 
 }  // namespace
 
 const Way bits_avx2_outputs = {256, 1, Out::kept, Out::scratch, outputs_ns, Out::pack, Out::run};
+const Way bits_avx2_turned = {256,          1,          Turned::kept, Turned::scratch, turned_ns,
+                              Turned::pack, Turned::run};
 const Way bits_avx2_rows = {64, 256, In::kept, In::scratch, rows_ns, In::pack, In::run};
 const Way bits_avx2_words = {64, 1, Word::kept, Word::scratch, words_ns, Word::pack, Word::run};
+const Way bits_avx2_lines = {64, 1, Line::kept, Line::scratch, lines_ns, Line::pack, Line::run};
 
 }  // namespace qrt::kernels::bits

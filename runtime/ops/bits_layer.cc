@@ -131,7 +131,7 @@ size_t BitsOp::class_of(size_t row) const {
   return kind_y_[pixel / layer_.out_w] * kinds_x_ + kind_x_[pixel % layer_.out_w];
 }
 
-// The cheapest way that keeps no more than a layer may: 1.25 of what the file has of it.
+// The cheapest way that keeps no more than a layer may: with what the file has of it 1.25 of that.
 Status BitsOp::choose(const Epilogue& e, PrepareContext& context) {
   const bool resident = context.mode == Mode::dense || context.prefer_speed;
   const BitPlaneWeights& planes = layer_.weights->bit_planes;
@@ -140,12 +140,21 @@ Status BitsOp::choose(const Epilogue& e, PrepareContext& context) {
   const Shape shape = shape_of(layer_.rows);
   const kb::Row* forced = nullptr;
   float best = 0, least = 0;
+  // Where bounds of the classes of rows alone take more than that, the least that any way keeps.
+  size_t room = resident ? SIZE_MAX : file / 4 + kKeptSlack;
+  size_t smallest = SIZE_MAX;
+  for (const kb::Row& row : kb::kWays) {
+    if (!kernels::includes(context.isa, row.isa) || row.way->cost_ns(shape) < 0) continue;
+    const size_t kept = round_up(row.way->kept(shape), kb::kAlign) * layer_.groups;
+    smallest = kept < smallest ? kept : smallest;
+  }
+  room = room < smallest ? smallest : room;
   for (const kb::Row& row : kb::kWays) {
     if (!kernels::includes(context.isa, row.isa)) continue;
     const float each = row.way->cost_ns(shape);
     const auto kept =
         (CheckedSize(round_up(row.way->kept(shape), kb::kAlign)) * layer_.groups).get();
-    if (each < 0 || !kept || (!resident && *kept > file + file / 4 + kKeptSlack)) continue;
+    if (each < 0 || !kept || *kept > room) continue;
     const float ns = each * static_cast<float>(layer_.groups);
     char name[32];
     strategy_name(row, name, sizeof name);

@@ -191,10 +191,16 @@ std::vector<unsigned char> expect(BinaryLayer& b, To to) {
   return want;
 }
 
+// Weights in an order of their own, for which there is room only where memory is no matter.
+bool keeps(const char* strategy) {
+  const std::string name = strategy == nullptr ? "" : strategy;
+  return name == "xnor_outputs" || name == "xnor_words";
+}
+
 void check_layer(BinaryLayer& b, To to, const char* prefix,
                  const std::vector<const char*>& strategies, const std::vector<uint32_t>& threads) {
   const std::vector<unsigned char> want = expect(b, to);
-  for (const char* level : {"scalar", "avx2", "avx512vnni", "neon", "neondot"}) {
+  for (const char* level : {"scalar", "avx2", "avx512vnni", "avx512vbmi", "neon", "neondot"}) {
     kernels::IsaSet isa = 0;
     if (!kernels::isa_level(level, &isa) || !kernels::includes(kernels::detect_isa(), isa))
       continue;
@@ -205,6 +211,7 @@ void check_layer(BinaryLayer& b, To to, const char* prefix,
         CAPTURE(count);
         OpRun run;
         run.isa = isa, run.threads = count, run.strategy = strategy;
+        run.mode = keeps(strategy) ? Mode::dense : Mode::compressed;
         run.repeats = 2;
         const Status s = run(b.node, b.in, &b.out);
         REQUIRE_MESSAGE(s.ok(), s.what());
@@ -218,7 +225,8 @@ void check_layer(BinaryLayer& b, To to, const char* prefix,
   }
 }
 
-const std::vector<const char*> kWays = {nullptr, "xnor_outputs", "xnor_rows", "xnor_words"};
+const std::vector<const char*> kWays = {nullptr,     "xnor_outputs", "xnor_turned",
+                                        "xnor_rows", "xnor_words",   "xnor_lines"};
 
 TEST_CASE("bits: layers of signs, all results") {
   for (const int channels : {1, 3, 63, 64, 65, 100, 128})
@@ -253,6 +261,21 @@ TEST_CASE("bits: strides, dilation, uneven padding, groups, kinds of windows") {
       make_layer(c, true, &b);
       check_layer(b, to, "xnor_", {nullptr}, {1, 2});
     }
+}
+
+TEST_CASE("bits: what is kept is a quarter of what the file has, or all of it where asked for") {
+  BinaryLayer b;
+  make_layer({1, 1, 1, 2048, 512, {1, 1, 1, 1, 1, 1, 0, 0, 0, 0}, 1, true}, true, &b);
+  expect(b, To::bytes);
+  constexpr size_t kFile = 2048 / 8 * 512;
+  for (const Mode mode : {Mode::compressed, Mode::dense}) {
+    OpRun run;
+    run.isa = kernels::detect_isa(), run.mode = mode;
+    run.strategy = mode == Mode::dense ? "xnor_words" : nullptr;
+    const Status s = run(b.node, b.in, &b.out);
+    REQUIRE_MESSAGE(s.ok(), s.what());
+    CHECK((run.weight_bytes <= kFile / 4) == (mode == Mode::compressed));
+  }
 }
 
 TEST_CASE("bits: many rows and outputs, every number of threads") {
