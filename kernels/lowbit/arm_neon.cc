@@ -15,8 +15,8 @@ struct Neon : NeonBase {
   static constexpr int kOutputs = 2;
   static constexpr size_t kWiden = 4;
   static Short zero() { return vdupq_n_s16(0); }
-  static Short mac(Short s, Vec codes, const int8_t* x) {
-    const int8x16_t w = vreinterpretq_s8_u8(codes), v = vld1q_s8(x);
+  static Short mac(Short s, Vec codes, Vec x) {
+    const int8x16_t w = vreinterpretq_s8_u8(codes), v = vreinterpretq_s8_u8(x);
     return vmlal_s8(vmlal_s8(s, vget_low_s8(w), vget_low_s8(v)), vget_high_s8(w), vget_high_s8(v));
   }
   static Long widen(Long to, Short s) { return vpadalq_s16(to, s); }

@@ -15,8 +15,8 @@ struct NeonDot : NeonBase {
   static constexpr int kOutputs = 4;
   static constexpr size_t kWiden = 64;
   static Short zero() { return vdupq_n_s32(0); }
-  static Short mac(Short s, Vec codes, const int8_t* x) {
-    return vdotq_s32(s, vreinterpretq_s8_u8(codes), vld1q_s8(x));
+  static Short mac(Short s, Vec codes, Vec x) {
+    return vdotq_s32(s, vreinterpretq_s8_u8(codes), vreinterpretq_s8_u8(x));
   }
   static Long widen(Long to, Short s) { return vaddq_s32(to, s); }
 };

@@ -10,7 +10,10 @@
 //   kPlaces(bits), kHalves     places that have sums of their own; 1 or 2
 //   kWiden                     vectors until sums are widened
 //   Vec load(p) set1(byte) xor_(a, b) and_(a, b) upper(v)   upper: bytes' high halves, other bits
-//   any Short zero() mac(s, codes, x)   Long zero_long() widen(long, s) total(long, shift)
+//   any Short zero() mac(s, codes, x) where x is a Vec of s8   Long zero_long() widen(long, s)
+//   add_long down(long, shift) across(long[kOutputs], to)          the sum of every vector's lanes
+// and for trits, which become codes of two bits first, bytes or words of a vector:
+//   or_ add8 sub8 set16 mul_high select(m, a, b) shl3 shl4 repeat16(p) look_up(table, i)
 //
 // Short sums of maddubs-like products: factors are below 16, so a product pair is within
 // 2 * 15 * 128 = 3840 and kWiden * kHalves of them within 16 bits for 4 * 2.
@@ -22,8 +25,25 @@
 namespace qrt::kernels::lowbit {
 namespace {
 
+// Trits 0, 1, 3 and 4 of a byte become codes of two bits, trit 2 stands alone: the order of places.
+constexpr uint8_t kTritAt[5] = {0, 1, 3, 4, 2};
+// Two trits of a number below 9, as codes of two bits.
+alignas(16) constexpr uint8_t kTwoTrits[16] = {0, 1, 2, 4, 5, 6, 8, 9, 10};
+
+template <class V>
+void spread_trits(const SpreadArgs& a) {
+  int8_t* to = a.to;
+  for (size_t k0 = 0; k0 < a.inputs; k0 += 5 * V::kBytes)
+    for (const size_t trit : kTritAt)
+      for (size_t i = 0; i < V::kBytes; ++i) {
+        const size_t k = k0 + 5 * i + trit;
+        *to++ = static_cast<int8_t>(k < a.inputs ? a.x[k] ^ 0x80 : 0);
+      }
+}
+
 template <class V>
 void spread(const SpreadArgs& a) {
+  if (a.bits == kTrits) return spread_trits<V>(a);
   const size_t places = 8 / a.bits, block = V::kBytes * places;
   int8_t* to = a.to;
   size_t k0 = 0;
@@ -39,33 +59,67 @@ void spread(const SpreadArgs& a) {
     }
 }
 
-template <class V, uint32_t kBits>
+template <class V, uint32_t kCodeBits>
 struct DotLoop {
+  static constexpr bool kFives = kCodeBits == kTrits;
+  static constexpr uint32_t kBits = kFives ? 2 : kCodeBits;
   static constexpr int kPlaces = 8 / static_cast<int>(kBits) / V::kHalves;
-  static constexpr size_t kBlock = V::kBytes * (8 / kBits);  // bytes of x for a vector of codes
+  // Bytes of x for a vector of codes.
+  static constexpr size_t kBlock = V::kBytes * (kFives ? 5 : 8 / kBits);
 
 #define QRT_EACH_OUTPUT _Pragma("GCC unroll 4") for (int o = 0; o < V::kOutputs; ++o)
 #define QRT_EACH_PLACE _Pragma("GCC unroll 4") for (int s = 0; s < kPlaces; ++s)
 
-  // `blocks` <= kWiden vectors of every row; sums go to `to`.
-  static inline void some(const uint8_t* const (&p)[V::kOutputs], size_t blocks, const int8_t* x,
-                          typename V::Vec flip, size_t ahead,
-                          typename V::Long (&to)[V::kOutputs][kPlaces]) {
+  // 1 <= `blocks` <= kWiden vectors of every row; sums go to `to`. Of its own, or sums would live
+  // in memory.
+  __attribute__((noinline)) static void some(const uint8_t* const (&p)[V::kOutputs], size_t blocks,
+                                             const int8_t* x, typename V::Vec flip, size_t ahead,
+                                             typename V::Long (&to)[V::kOutputs][kPlaces]) {
     typename V::Short sum[V::kOutputs][kPlaces];
     QRT_EACH_OUTPUT QRT_EACH_PLACE sum[o][s] = V::zero();
-    for (size_t b = 0; b < blocks; ++b, x += kBlock) {
+    const int8_t* const end = x + blocks * kBlock;
+    size_t at = 0;
+    do {
+      typename V::Vec w[V::kOutputs];
       QRT_EACH_OUTPUT {
-        __builtin_prefetch(p[o] + b * V::kBytes + ahead);
-        typename V::Vec w = V::xor_(V::load(p[o] + b * V::kBytes), flip);
-        QRT_EACH_PLACE sum[o][s] = V::mac(sum[o][s], V::and_(w, mask(s)), x + s * V::kBytes);
-        if constexpr (V::kHalves == 2) {
-          w = V::upper(w);
-          QRT_EACH_PLACE sum[o][s] =
-              V::mac(sum[o][s], V::and_(w, mask(s)), x + (kPlaces + s) * V::kBytes);
+        __builtin_prefetch(p[o] + at + ahead);
+        w[o] = V::load(p[o] + at);
+        if constexpr (!kFives) w[o] = V::xor_(w[o], flip);
+      }
+      if constexpr (kFives) {
+        const typename V::Vec v = V::load(x + 4 * V::kBytes);
+        QRT_EACH_OUTPUT {
+          typename V::Vec fifth;
+          trits(w[o], &w[o], &fifth);
+          sum[o][0] = V::mac(sum[o][0], fifth, v);
         }
       }
-    }
+      _Pragma("GCC unroll 2") for (int half = 0; half < V::kHalves; ++half) {
+        QRT_EACH_PLACE {
+          const typename V::Vec v = V::load(x + (half * kPlaces + s) * V::kBytes), m = mask(s);
+          QRT_EACH_OUTPUT sum[o][s] = V::mac(sum[o][s], V::and_(w[o], m), v);
+        }
+        if (half + 1 < V::kHalves) QRT_EACH_OUTPUT w[o] = V::upper(w[o]);
+      }
+      at += V::kBytes, x += kBlock;
+    } while (x != end);
     QRT_EACH_OUTPUT QRT_EACH_PLACE to[o][s] = V::widen(to[o][s], sum[o][s]);
+  }
+
+  // B / 27 has two trits, what is left of B / 9 one and what is left of B two. Quotients are upper
+  // halves of products of 16 bits, of even and of odd bytes.
+  static inline void trits(typename V::Vec b, typename V::Vec* codes, typename V::Vec* fifth) {
+    using Vec = typename V::Vec;
+    const Vec low = V::set16(0x00ff), even = V::and_(b, low), odd = V::xor_(b, even);
+    const auto over = [&](uint16_t inverse) {
+      const Vec i = V::set16(inverse);
+      return V::select(low, V::mul_high(even, i), V::mul_high(odd, i));
+    };
+    const Vec q27 = over(2428), q9 = over(7282);  // 2^16 / 27, 2^16 / 9, rounded up
+    const Vec table = V::repeat16(kTwoTrits);
+    *fifth = V::sub8(q9, V::add8(q27, V::add8(q27, q27)));
+    const Vec rest = V::sub8(b, V::add8(q9, V::shl3(q9)));
+    *codes = V::or_(V::look_up(table, rest), V::shl4(V::look_up(table, q27)));
   }
 
   static typename V::Vec mask(int s) {
@@ -77,7 +131,7 @@ struct DotLoop {
                       uint32_t* sums) {
     // The same bit of the code at every place.
     const typename V::Vec flip =
-        V::set1(static_cast<uint8_t>(a.flip * (255u / ((1u << kBits) - 1u))));
+        V::set1(static_cast<uint8_t>(kFives ? 0 : a.flip * (255u / ((1u << kBits) - 1u))));
     typename V::Long total[V::kOutputs][kPlaces];
     QRT_EACH_OUTPUT QRT_EACH_PLACE total[o][s] = V::zero_long();
     const size_t blocks = (a.inputs + kBlock - 1) / kBlock;
@@ -101,11 +155,14 @@ struct DotLoop {
       }
       some(p, 1, a.x + b * kBlock, flip, 0, total);
     }
+    // Every lane is a multiple of its place's factor.
+    typename V::Long all[V::kOutputs];
     QRT_EACH_OUTPUT {
-      sums[o] = 0;
-      QRT_EACH_PLACE sums[o] +=
-          static_cast<uint32_t>(V::total(total[o][s], s * static_cast<int>(kBits)));
+      all[o] = total[o][0];
+      _Pragma("GCC unroll 4") for (int s = 1; s < kPlaces; ++s) all[o] =
+          V::add_long(all[o], V::down(total[o][s], s * static_cast<int>(kBits)));
     }
+    V::across(all, sums);
   }
 #undef QRT_EACH_OUTPUT
 #undef QRT_EACH_PLACE
@@ -126,7 +183,9 @@ struct DotLoop {
 
 template <class V>
 void dot(const DotArgs& a) {
-  if (a.packed.bits == 1)
+  if (a.packed.bits == kTrits)
+    DotLoop<V, kTrits>::run(a);
+  else if (a.packed.bits == 1)
     DotLoop<V, 1>::run(a);
   else if (a.packed.bits == 2)
     DotLoop<V, 2>::run(a);

@@ -65,11 +65,12 @@ struct FloatsArgs {
   float* to;
 };
 
-// One row of u8 activations laid out for dot: bytes of codes of 1, 2 or 4 bits are multiplied as
-// they lie in the file, a code of every byte at a time, so x is sorted by the place that its code
-// has in a byte:
-//   to[block][place][i] = x[(block * width + i) * (8 / bits) + place] - 128   as s8
-// with `width` of the kit, 0 behind the inputs. spread_bytes() of it.
+// One row of u8 activations laid out for dot: bytes of trits or of codes of 1, 2 or 4 bits are
+// multiplied as they lie in the file, a code of every byte at a time, so x is sorted by the place
+// that its code has in a byte:
+//   to[block][place][i] = x[(block * width + i) * codes + place] - 128   as s8
+// with `width` of the kit and `codes` of a byte, 0 behind the inputs; the order of places is the
+// kit's own. spread_bytes() of it.
 struct SpreadArgs {
   const uint8_t* x;
   size_t inputs;
@@ -80,7 +81,7 @@ struct SpreadArgs {
 // sums[n] = sum over k of (code[n][k] ^ flip) * (x[k] - 128), modulo 2^32. Inputs are at most
 // kMaxDotInputs.
 struct DotArgs {
-  Packed packed;     // of the first output; of 1, 2 or 4 bits
+  Packed packed;     // of the first output; of 1, 2 or 4 bits or trits, which have no flip
   size_t row_bytes;  // from one output's codes to the next
   size_t inputs, outputs;
   uint8_t flip;
@@ -89,7 +90,7 @@ struct DotArgs {
 };
 inline constexpr size_t kMaxDotInputs = size_t{1} << 20;
 constexpr bool can_dot(uint32_t bits) {
-  return bits == 1 || bits == 2 || bits == 4;
+  return bits == kTrits || bits == 1 || bits == 2 || bits == 4;
 }
 
 // What becomes of the sums of one row, as int8/int8.h says; one of y8 and y32 is null.
@@ -112,7 +113,7 @@ struct Kit {
 };
 
 constexpr size_t spread_bytes(const Kit& kit, uint32_t bits, size_t inputs) {
-  const size_t block = kit.width * (8 / bits);
+  const size_t block = kit.width * (bits == kTrits ? 5 : 8 / bits);
   return (inputs + block - 1) / block * block;
 }
 

@@ -23,18 +23,32 @@ struct Avx2 : X86 {
   static Vec upper(Vec v) { return _mm256_srli_epi16(v, 4); }
   static Short zero() { return _mm256_setzero_si256(); }
   static Long zero_long() { return _mm256_setzero_si256(); }
-  static Short mac(Short s, Vec codes, const int8_t* x) {
-    return _mm256_add_epi16(s, _mm256_maddubs_epi16(codes, load(x)));
+  static Short mac(Short s, Vec codes, Vec x) {
+    return _mm256_add_epi16(s, _mm256_maddubs_epi16(codes, x));
   }
   static Long widen(Long to, Short s) {
     return _mm256_add_epi32(to, _mm256_madd_epi16(s, _mm256_set1_epi16(1)));
   }
-  static int32_t total(Long v, int shift) {
-    v = _mm256_sra_epi32(v, _mm_cvtsi32_si128(shift));
-    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
-    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+  static Long add_long(Long a, Long b) { return _mm256_add_epi32(a, b); }
+  static Long down(Long v, int shift) { return _mm256_srai_epi32(v, shift); }
+  static void across(const Long (&v)[2], uint32_t* to) {
+    const auto four = [](Long a) {
+      return _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    };
+    __m128i s = _mm_hadd_epi32(four(v[0]), four(v[1]));
+    s = _mm_hadd_epi32(s, s);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(to), s);
   }
+  static Vec or_(Vec a, Vec b) { return _mm256_or_si256(a, b); }
+  static Vec add8(Vec a, Vec b) { return _mm256_add_epi8(a, b); }
+  static Vec sub8(Vec a, Vec b) { return _mm256_sub_epi8(a, b); }
+  static Vec set16(uint16_t x) { return _mm256_set1_epi16(static_cast<int16_t>(x)); }
+  static Vec mul_high(Vec a, Vec b) { return _mm256_mulhi_epu16(a, b); }
+  static Vec select(Vec m, Vec a, Vec b) { return _mm256_blendv_epi8(b, a, m); }
+  static Vec shl3(Vec v) { return _mm256_slli_epi16(v, 3); }
+  static Vec shl4(Vec v) { return _mm256_slli_epi16(v, 4); }
+  static Vec repeat16(const uint8_t* p) { return _mm256_broadcastsi128_si256(load128(p)); }
+  static Vec look_up(Vec table, Vec i) { return _mm256_shuffle_epi8(table, i); }
 };
 
 }  // namespace

@@ -14,8 +14,8 @@ namespace {
 struct Madd : Avx512 {
   static constexpr int kHalves = 2;
   static constexpr size_t kWiden = 4;
-  static Short mac(Short s, Vec codes, const int8_t* x) {
-    return _mm512_add_epi16(s, _mm512_maddubs_epi16(codes, load(x)));
+  static Short mac(Short s, Vec codes, Vec x) {
+    return _mm512_add_epi16(s, _mm512_maddubs_epi16(codes, x));
   }
   static Long widen(Long to, Short s) {
     return _mm512_add_epi32(to, _mm512_madd_epi16(s, _mm512_set1_epi16(1)));

@@ -1,5 +1,5 @@
 // Strategies for one or a few rows against codes of few bits, where a panel would be made to be
-// read once: `masked_dot` multiplies codes of 1, 2 and 4 bits as they lie in the file
+// read once: `masked_dot` multiplies trits and codes of 1, 2 and 4 bits as they lie in the file
 // (kernels/lowbit), `unpack_dot` unpacks some rows of any codes to i8 and multiplies these.
 //
 //   item = one row of one group x a range of outputs               (split over threads)
@@ -88,7 +88,8 @@ class MaskedDot final : public RowByRow {
     if (!layer.packed() || layer.interleaved || layer.inputs > lb::kMaxDotInputs) return -1;
     const LowbitIntegers::Row row = layer.lowbit.row(0);
     if (!lb::can_dot(row.packed.bits) || row.map != nullptr) return -1;
-    return i8::dot_cost_ns(layer.cost_shape(), *layer.kit) * kShare;
+    const bool trits = row.packed.bits == lb::kTrits;
+    return i8::dot_cost_ns(layer.cost_shape(), *layer.kit) * (trits ? kTritShare : kShare);
   }
 
   // The sums of the codes of every output are kept.
@@ -107,7 +108,7 @@ class MaskedDot final : public RowByRow {
       for (size_t k = 0; k < layer.inputs; k += kSome) {
         const size_t some = layer.inputs - k < kSome ? layer.inputs - k : kSome;
         lb::Packed packed = row.packed;
-        packed.codes += k / 8 * packed.bits;
+        packed.codes += packed.bits == lb::kTrits ? k / 5 : k / 8 * packed.bits;
         kit.unpack({packed, some, codes});
         for (size_t i = 0; i < some; ++i) sums[n] += codes[i] ^ row.flip;
       }
@@ -135,8 +136,9 @@ class MaskedDot final : public RowByRow {
     kit.dot({first.packed, row_stride_, layer.inputs, item.outputs, first.flip, spread, sums});
     // Parts may leave int32, the sum does not: unsigned.
     const auto shift = static_cast<uint32_t>(128 - layer.x.zero);
+    const bool same = layer.lowbit.same_integers();
     for (size_t i = 0; i < item.outputs; ++i) {
-      const LowbitIntegers::Row row = layer.lowbit.row(item.output + i);
+      const LowbitIntegers::Row& row = same ? first : layer.lowbit.row(item.output + i);
       const uint32_t codes =
           static_cast<uint32_t>(sums[i]) + shift * static_cast<uint32_t>(sums_[item.output + i]);
       sums[i] =
@@ -157,7 +159,7 @@ class MaskedDot final : public RowByRow {
  private:
   // Of the time of a row of i8: with 4096 x 4096 weights of 1 to 4 bits 0.4 to 0.5 on AVX2, 0.5 to
   // 0.7 on AVX-512 with and without VNNI.
-  static constexpr float kShare = 0.6f;
+  static constexpr float kShare = 0.6f, kTritShare = 1.1f;
   const int32_t* sums_ = nullptr;
   size_t row_stride_ = 0, spread_bytes_ = 0;
 };

@@ -179,11 +179,15 @@ LowbitIntegers::Row LowbitIntegers::row(size_t n) const {
   return {{plane, b.planes.end(), 1}, nullptr, 0, 2, 1};
 }
 
+bool LowbitIntegers::same_integers() const {
+  return w_->encoding != Encoding::affine || w_->affine.zero_halves.size() <= 1;
+}
+
 void LowbitIntegers::describe(size_t first, size_t outputs, Packed* to) const {
   const Row r = row(first);
-  const bool each = w_->encoding == Encoding::affine && w_->affine.zero_halves.size() > 1;
+  const bool same = same_integers();
   for (size_t i = 0; i < outputs; ++i) {
-    const Row& other = each ? row(first + i) : r;
+    const Row& other = same ? r : row(first + i);
     to->zero[i] = static_cast<int8_t>(other.zero);
     to->doubled[i] = other.factor == 2;
   }

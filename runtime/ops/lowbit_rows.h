@@ -63,6 +63,8 @@ class LowbitIntegers {
     int32_t factor, zero;
   };
   Row row(size_t n) const;
+  // Whether all outputs have one factor and one zero.
+  bool same_integers() const;
   // Describes codes and integers of `outputs` <= kMaxTileN outputs from `first` on to kernels/int8;
   // inputs, sums and the panel are left to the caller.
   struct Packed {

@@ -115,6 +115,39 @@ TEST_CASE("lowbit: codes become floats, every operation rounded on its own") {
   }
 }
 
+TEST_CASE("lowbit: a row of bytes against rows of trits") {
+  for (const size_t inputs : {1u, 5u, 79u, 160u, 161u, 320u, 321u, 1215u, 1601u, 5000u})
+    for (const size_t outputs : {1u, 3u, 4u, 9u})
+      for (const bool extreme : {false, true}) {
+        CAPTURE(inputs);
+        CAPTURE(outputs);
+        Int8Random random(inputs * 5 + outputs);
+        const size_t row = (inputs + 4) / 5;
+        GuardedBuffer<uint8_t> codes(row * outputs), x(inputs);
+        for (size_t i = 0; i < codes.size(); ++i)
+          codes[i] = static_cast<uint8_t>(extreme ? 242 : (i * 7 + outputs) % 243);
+        for (uint8_t& b : x) b = static_cast<uint8_t>(extreme ? 0 : random.between(0, 255));
+        constexpr int kPower[] = {1, 3, 9, 27, 81};
+        std::vector<int32_t> want(outputs);
+        for (size_t n = 0; n < outputs; ++n)
+          for (size_t k = 0; k < inputs; ++k)
+            want[n] += codes[n * row + k / 5] / kPower[k % 5] % 3 * (x[k] - 128);
+        each_kit([&](const Kit& kit) {
+          GuardedBuffer<int8_t> spread(spread_bytes(kit, kTrits, inputs));
+          kit.spread({x.data(), inputs, kTrits, spread.data()});
+          GuardedBuffer<int32_t> sums(outputs);
+          kit.dot({{codes.data(), codes.end(), kTrits},
+                   row,
+                   inputs,
+                   outputs,
+                   0,
+                   spread.data(),
+                   sums.data()});
+          CHECK(std::vector<int32_t>(sums.begin(), sums.end()) == want);
+        });
+      }
+}
+
 TEST_CASE("lowbit: a row of bytes against rows of codes of 1, 2 and 4 bits") {
   for (const uint32_t bits : {1u, 2u, 4u})
     for (const size_t inputs : {1u, 7u, 64u, 127u, 128u, 511u, 512u, 513u, 2049u, 5000u})
