@@ -8,7 +8,7 @@
 //
 //   kBytes                     of a vector
 //   kPlaces(bits), kHalves     places that have sums of their own; 1 or 2
-//   kWiden                     vectors until sums are widened
+//   kWiden, kSharesX           vectors until sums are widened; outputs share vectors of x
 //   Vec load(p) set1(byte) xor_(a, b) and_(a, b) upper(v)   upper: bytes' high halves, other bits
 //   any Short zero() mac(s, codes, x) where x is a Vec of s8   Long zero_long() widen(long, s)
 //   add_long down(long, shift) across(long[kOutputs], to)          the sum of every vector's lanes
@@ -70,40 +70,62 @@ struct DotLoop {
 #define QRT_EACH_OUTPUT _Pragma("GCC unroll 4") for (int o = 0; o < V::kOutputs; ++o)
 #define QRT_EACH_PLACE _Pragma("GCC unroll 4") for (int s = 0; s < kPlaces; ++s)
 
+  // A vector of each of kCount rows.
+  template <int kCount>
+  static inline __attribute__((always_inline)) void block(const uint8_t* const* p, size_t at,
+                                                          size_t ahead, const int8_t* x,
+                                                          typename V::Vec flip,
+                                                          typename V::Short (*sum)[kPlaces]) {
+#define QRT_EACH_ROW _Pragma("GCC unroll 4") for (int o = 0; o < kCount; ++o)
+    typename V::Vec w[kCount];
+    QRT_EACH_ROW {
+      __builtin_prefetch(p[o] + at + ahead);
+      w[o] = V::load(p[o] + at);
+      if constexpr (!kFives) w[o] = V::xor_(w[o], flip);
+    }
+    if constexpr (kFives) {
+      const typename V::Vec v = V::load(x + 4 * V::kBytes);
+      QRT_EACH_ROW {
+        typename V::Vec fifth;
+        trits(w[o], &w[o], &fifth);
+        sum[o][0] = V::mac(sum[o][0], fifth, v);
+      }
+    }
+    _Pragma("GCC unroll 2") for (int half = 0; half < V::kHalves; ++half) {
+      QRT_EACH_PLACE {
+        const typename V::Vec v = V::load(x + (half * kPlaces + s) * V::kBytes), m = mask(s);
+        QRT_EACH_ROW sum[o][s] = V::mac(sum[o][s], V::and_(w[o], m), v);
+      }
+      if (half + 1 < V::kHalves) QRT_EACH_ROW w[o] = V::upper(w[o]);
+    }
+#undef QRT_EACH_ROW
+  }
+
   // 1 <= `blocks` <= kWiden vectors of every row; sums go to `to`. Of its own, or sums would live
   // in memory.
-  __attribute__((noinline)) static void some(const uint8_t* const (&p)[V::kOutputs], size_t blocks,
-                                             const int8_t* x, typename V::Vec flip, size_t ahead,
-                                             typename V::Long (&to)[V::kOutputs][kPlaces]) {
+  static inline __attribute__((always_inline)) void some(
+      const uint8_t* const (&p)[V::kOutputs], size_t blocks, const int8_t* x, typename V::Vec flip,
+      size_t ahead, typename V::Long (&to)[V::kOutputs][kPlaces]) {
     typename V::Short sum[V::kOutputs][kPlaces];
     QRT_EACH_OUTPUT QRT_EACH_PLACE sum[o][s] = V::zero();
     const int8_t* const end = x + blocks * kBlock;
     size_t at = 0;
     do {
-      typename V::Vec w[V::kOutputs];
-      QRT_EACH_OUTPUT {
-        __builtin_prefetch(p[o] + at + ahead);
-        w[o] = V::load(p[o] + at);
-        if constexpr (!kFives) w[o] = V::xor_(w[o], flip);
-      }
-      if constexpr (kFives) {
-        const typename V::Vec v = V::load(x + 4 * V::kBytes);
-        QRT_EACH_OUTPUT {
-          typename V::Vec fifth;
-          trits(w[o], &w[o], &fifth);
-          sum[o][0] = V::mac(sum[o][0], fifth, v);
-        }
-      }
-      _Pragma("GCC unroll 2") for (int half = 0; half < V::kHalves; ++half) {
-        QRT_EACH_PLACE {
-          const typename V::Vec v = V::load(x + (half * kPlaces + s) * V::kBytes), m = mask(s);
-          QRT_EACH_OUTPUT sum[o][s] = V::mac(sum[o][s], V::and_(w[o], m), v);
-        }
-        if (half + 1 < V::kHalves) QRT_EACH_OUTPUT w[o] = V::upper(w[o]);
-      }
+      // Outputs share vectors of x where there are registers for them.
+      constexpr int kTogether = V::kSharesX ? V::kOutputs : 1;
+      _Pragma("GCC unroll 4") for (int o = 0; o < V::kOutputs; o += kTogether)
+          block<kTogether>(p + o, at, ahead, x, flip, sum + o);
       at += V::kBytes, x += kBlock;
     } while (x != end);
     QRT_EACH_OUTPUT QRT_EACH_PLACE to[o][s] = V::widen(to[o][s], sum[o][s]);
+  }
+
+  // Many vectors in a function of its own, or their sums would live in memory.
+  using Rows = const uint8_t* const (&)[V::kOutputs];
+  using Totals = typename V::Long (&)[V::kOutputs][kPlaces];
+  __attribute__((noinline)) static void many(Rows p, size_t blocks, const int8_t* x,
+                                             typename V::Vec flip, size_t ahead, Totals to) {
+    some(p, blocks, x, flip, ahead, to);
   }
 
   // B / 27 has two trits, what is left of B / 9 one and what is left of B two. Quotients are upper
@@ -142,7 +164,11 @@ struct DotLoop {
     for (size_t b = 0; b < whole; b += V::kWiden) {
       const uint8_t* p[V::kOutputs];
       QRT_EACH_OUTPUT p[o] = rows[o] + b * V::kBytes;
-      some(p, whole - b < V::kWiden ? whole - b : V::kWiden, a.x + b * kBlock, flip, ahead, total);
+      const size_t count = whole - b < V::kWiden ? whole - b : V::kWiden;
+      if constexpr (V::kWiden > 8)
+        many(p, count, a.x + b * kBlock, flip, ahead, total);
+      else
+        some(p, count, a.x + b * kBlock, flip, ahead, total);
     }
     for (size_t b = whole; b < blocks; ++b) {
       uint8_t copies[V::kOutputs][V::kBytes] = {};

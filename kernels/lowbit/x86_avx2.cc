@@ -16,6 +16,7 @@ struct Avx2 : X86 {
   using Long = __m256i;
   static constexpr int kOutputs = 2, kHalves = 2;
   static constexpr size_t kBytes = 32, kWiden = 4;
+  static constexpr bool kSharesX = false;
   static Vec load(const void* p) { return load256(p); }
   static Vec set1(uint8_t byte) { return _mm256_set1_epi8(static_cast<char>(byte)); }
   static Vec xor_(Vec a, Vec b) { return _mm256_xor_si256(a, b); }

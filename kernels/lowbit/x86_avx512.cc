@@ -14,6 +14,7 @@ namespace {
 struct Madd : Avx512 {
   static constexpr int kHalves = 2;
   static constexpr size_t kWiden = 4;
+  static constexpr bool kSharesX = false;
   static Short mac(Short s, Vec codes, Vec x) {
     return _mm512_add_epi16(s, _mm512_maddubs_epi16(codes, x));
   }

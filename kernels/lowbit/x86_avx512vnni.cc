@@ -17,6 +17,7 @@ template <int kSplit>
 struct Vnni : Avx512 {
   static constexpr int kHalves = kSplit;
   static constexpr size_t kWiden = 64;
+  static constexpr bool kSharesX = true;
   static Short mac(Short s, Vec codes, Vec x) {
     // As an intrinsic, g++-12 copies and spills sums in the loop: 208 us for 131 (4096 x 4096, 2
     // bits).
