@@ -106,7 +106,7 @@ constexpr LanesCost kOutputs[] = {{5.4f, 12.0f, 10.0f, 0.35f, 30.0f, 200.0f},
                                   {6.0f, 8.4f, 8.3f, 0.35f, 22.0f, 100.0f}};
 constexpr LanesCost kRows[] = {{5.6f, 8.0f, 18.5f, 0.45f, 30.0f, 200.0f}};
 constexpr WordsCost kWords = {3.9f, 0.7f, 3.5f, 0.1f};
-constexpr LinesCost kLine = {17.0f, 2.5f, 5.0f, 0.1f};
+constexpr LinesCost kLine = {24.0f, 3.2f, 5.0f, 0.1f};
 
 float outputs_ns(const Shape& s) {
   return Out::cost_ns(s, kOutputs);

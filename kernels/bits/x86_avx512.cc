@@ -134,7 +134,7 @@ constexpr LanesCost kOutputs[] = {{6.4f, 14.5f, 11.0f, 0.3f, 40.0f, 400.0f},
 constexpr LanesCost kRows[] = {{6.2f, 12.0f, 24.0f, 0.4f, 40.0f, 400.0f},
                                {4.0f, 6.1f, 16.5f, 0.4f, 21.0f, 200.0f}};
 constexpr WordsCost kWords = {4.9f, 1.0f, 4.5f, 0.1f};
-constexpr LinesCost kLine = {60.0f, 8.0f, 12.0f, 0.1f};
+constexpr LinesCost kLine = {76.0f, 10.0f, 9.0f, 0.1f};
 
 float outputs_ns(const Shape& s) {
   return Out::cost_ns(s, kOutputs);

@@ -50,7 +50,7 @@ using Line = Lines<Counts>;
 
 // AMD EPYC (Zen 4).
 float lines_ns(const Shape& s) {
-  return lines_cost_ns<Counts>(s, {36.0f, 5.0f, 8.0f, 0.1f});
+  return lines_cost_ns<Counts>(s, {42.0f, 5.5f, 8.0f, 0.1f});
 }
 
 }  // namespace
