@@ -129,19 +129,19 @@ struct BuildNarrow {
   size_t line_bytes, step;
 };
 
-// kPairs as many as there are, x in registers over all entries; 0: any number of them.
+// kPairs as many as there are, x in registers over all entries, as many as there are for that; 0:
+// any number of pairs.
 template <class V, size_t kPairs, bool kZero>
 __attribute__((noinline)) void build_narrow(const BuildNarrow& b) {
+  constexpr size_t kHeld = kPairs < 3 ? 2 * kPairs : 5;
   const size_t pairs = kPairs != 0 ? kPairs : b.pairs, count = b.count, line = b.line_bytes;
   const typename V::Vec factor = V::set16(static_cast<int16_t>(1 << (15 - b.shift)));
   uint8_t* lines = b.lines;
   const uint8_t *from = b.x, *const end = from + b.blocks * b.x_step;
   for (; from != end; from += b.x_step, lines += b.step) {
     const uint32_t* record = b.records;
-    typename V::Vec x[kPairs != 0 ? kPairs : 1][2];
-    _Pragma("GCC unroll 4") for (size_t p = 0; p < kPairs; ++p)
-        _Pragma("GCC unroll 2") for (size_t h = 0; h < 2; ++h) x[p][h] =
-            V::load(from + (p * 2 + h) * V::kBytes);
+    typename V::Vec x[kHeld != 0 ? kHeld : 1];
+    _Pragma("GCC unroll 5") for (size_t v = 0; v < kHeld; ++v) x[v] = V::load(from + v * V::kBytes);
     for (size_t i = 0; i < count; ++i, record += pairs + 2) {
       typename V::Vec sum[2];
 #define QRT_EACH_HALF _Pragma("GCC unroll 2") for (size_t h = 0; h < 2; ++h)
@@ -149,7 +149,9 @@ __attribute__((noinline)) void build_narrow(const BuildNarrow& b) {
         _Pragma("GCC unroll 4") for (size_t p = 0; p < kPairs; ++p) {
           const typename V::Vec w = V::dup32(record + 2 + p);
           QRT_EACH_HALF {
-            const typename V::Vec products = V::mul_pairs(x[p][h], w);
+            const size_t v = p * 2 + h;
+            const typename V::Vec bytes = v < kHeld ? x[v] : V::load(from + v * V::kBytes);
+            const typename V::Vec products = V::mul_pairs(bytes, w);
             sum[h] = p == 0 ? products : V::add16(sum[h], products);
           }
         }
