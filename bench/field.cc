@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <regex>
 
 #include "kernels/tables/tables.h"
 
@@ -182,6 +183,9 @@ void Field::add_coded(const std::string& level, kernels::IsaSet isa, const Codin
 
 void Field::add(const char* kind, const std::string& name, const std::string& level,
                 bool is_integer, const Factory& make) {
+  if (std::strcmp(kind, "ours") == 0 && !options_.ours.empty() &&
+      !std::regex_search(name, std::regex(options_.ours)))
+    return;
   LayerPtr first = make();
   if (first == nullptr) return;
   Candidate c{{}, level, is_integer, make, nullptr};

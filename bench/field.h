@@ -13,7 +13,8 @@
 namespace qrt::bench {
 
 struct FieldOptions {
-  std::string isa;  // cap of our kernels; empty: the CPU's own
+  std::string isa;   // cap of our kernels; empty: the CPU's own
+  std::string ours;  // those of our candidates whose names this matches; empty: all
   size_t rounds = 11;
   double round_us = 2000;
 };

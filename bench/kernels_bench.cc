@@ -1,7 +1,8 @@
 // Single layers: ours by every strategy on every instruction set of this CPU, interleaved round by
 // round with XNNPACK f32, oneDNN f32 and u8 x s8, and faiss's scans.
-//   kernels_bench [--set main|nets|bits|lowbit|esb|all] [--filter REGEX] [--isa LEVEL] [--rounds N]
-//   [--json FILE]
+//   kernels_bench [--set main|nets|bits|lowbit|esb|all] [--filter REGEX] [--ours REGEX] [--isa
+//   LEVEL]
+//   [--rounds N] [--json FILE]
 #include <omp.h>
 
 #include <CLI/CLI.hpp>
@@ -65,6 +66,7 @@ int main(int argc, char** argv) {
   app.add_option("--set", o.set, "main, nets, bits, lowbit, esb or all")
       ->check(CLI::IsMember({"main", "nets", "bits", "lowbit", "esb", "all"}));
   app.add_option("--filter", o.filter, "A regular expression on the names of layers");
+  app.add_option("--ours", o.field.ours, "A regular expression on the names of our candidates");
   app.add_option("--isa", o.field.isa, "Cap for our kernels and oneDNN's")
       ->check(CLI::IsMember({"avx2", "avx512", "avx512vnni", "avx512vbmi"}));
   app.add_option("--rounds", o.field.rounds, "Samples per candidate")->check(CLI::Range(1, 1000));

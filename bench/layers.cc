@@ -189,16 +189,19 @@ class OurLayer final : public TimedLayer {
     for (size_t c = 0; c < codes; ++c) most = std::max(most, static_cast<float>(integers[c]));
     std::mt19937 random(4);
     std::normal_distribution<float> normal(0, most / 3);
+    std::vector<uint32_t> drawn(4099);  // a prime: rows differ
+    for (uint32_t& best : drawn) {
+      const float wanted = normal(random);
+      for (uint32_t c = 1; c < codes; ++c)
+        if (std::abs(static_cast<float>(integers[c]) - wanted) <
+            std::abs(static_cast<float>(integers[best]) - wanted))
+          best = c;
+    }
+    size_t next = 0;
     for (uint32_t o = 0; o < weights_.outputs; ++o)
-      for (uint32_t k = 0; k < weights_.inputs; ++k) {
-        const float wanted = normal(random);
-        uint32_t best = 0;
-        for (uint32_t c = 1; c < codes; ++c)
-          if (std::abs(static_cast<float>(integers[c]) - wanted) <
-              std::abs(static_cast<float>(integers[best]) - wanted))
-            best = c;
-        layout::write_code(reinterpret_cast<uint8_t*>(codes_.get()) + o * row, k, bits, best);
-      }
+      for (uint32_t k = 0; k < weights_.inputs; ++k)
+        layout::write_code(reinterpret_cast<uint8_t*>(codes_.get()) + o * row, k, bits,
+                           drawn[next++ % drawn.size()]);
     weights_.order = InputOrder::kh_kw_cin;
     weights_.encoding = Encoding::table;
     weights_.table = {bits,
