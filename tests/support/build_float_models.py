@@ -231,7 +231,8 @@ def write_rows(stem, samples, calibrate):
             "--test", stem + ".test.npy", "--truth", stem + ".truth"]
 
 
-def write_pictures(stem, data, preprocess):
+def write_pictures(stem, data, preprocess, background=0):
+    """`background`: classes in front of the first of ImageNet's."""
     folder = os.path.abspath(os.path.join(data, VAL))
     names = sorted(os.listdir(folder))
     for part, some in ((".calibration", names[:150]), (".test", names[150:])):
@@ -240,7 +241,10 @@ def write_pictures(stem, data, preprocess):
             if not os.path.lexists(os.path.join(stem + part, name)):
                 os.symlink(os.path.join(folder, name), os.path.join(stem + part, name))
     with open(os.path.join(data, "imagenet/val227_labels.csv")) as given, open(stem + ".truth.csv", "w") as out:
-        out.write(given.read())
+        head, *rows = [line.strip().split(",") for line in given]
+        out.write("file,class_index\n")
+        for row in rows:
+            out.write(f"{row[head.index('file')]},{int(row[head.index('class_index')]) + background}\n")
     return ["--preprocess", preprocess, "--calibrate", stem + ".calibration", "--calibrate-rows", "150",
             "--test", stem + ".test", "--truth", stem + ".truth.csv"]
 
@@ -275,7 +279,7 @@ SAMPLES = {
     "resnet20": lambda d, stem: write_rows(stem, cifar(d, *IMAGENET), 200),
     "resnet8": lambda d, stem: write_rows(stem, cifar(d), 200),
     "squeezenet": lambda d, stem: write_pictures(stem, d, BGR),
-    "mobilenet": lambda d, stem: write_pictures(stem, d, UNIT),
+    "mobilenet": lambda d, stem: write_pictures(stem, d, UNIT, 1),
     "resnet18": lambda d, stem: write_pictures(stem, d, "imagenet-crop"),
 }
 
