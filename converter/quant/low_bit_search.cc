@@ -102,6 +102,15 @@ Result<MethodReport> outline(const char* method, ir::Graph& graph, const MethodO
   report.notes = plans->notes;
   report.warnings = plans->warnings;
   const bool repairs = has_data && options->use_activations;
+  const LowBitSettings& s = options->settings;
+  if (s.kind == LowBitKind::planes)
+    report.notes.push_back(
+        "sizes of alq are of planes spread evenly; how many each group gets, and so the number of "
+        "coordinates, is decided on the data and moves the file by a few per cent");
+  if (s.kind == LowBitKind::esb && esb_candidates(esb_settings(s)).size() > 1)
+    report.notes.push_back(
+        "sizes of esb are of one table for all layers; fraction bits are chosen on the data, and a "
+        "second table takes the file its bytes");
   for (const LowBitPlan& p : plans->layers) {
     LayerReport& r = report.layers.emplace_back();
     r.layer = p.layer, r.is_encoded = p.is_coded(), r.why_not = p.why_not;
