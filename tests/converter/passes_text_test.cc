@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "converter/ir/graph.h"
+#include "converter/lowbit/lowbit.h"
 #include "converter/passes/passes.h"
 #include "converter/passes/pipeline.h"
 
@@ -47,8 +48,16 @@ Case read_case(const std::filesystem::path& path) {
   return c;
 }
 
+// Its report is streamline_test.cc's matter.
+Result<void> streamline(ir::Graph& g) {
+  const auto report = lowbit::streamline(g);
+  return report.ok() ? Result<void>() : report.error();
+}
+
 const ir::Pass* find_pass(const std::string& name) {
-  for (auto list : {passes::prepare_passes(), passes::layout_passes()})
+  static constexpr ir::Pass kStreamline = {"streamline", streamline};
+  if (name == kStreamline.name) return &kStreamline;
+  for (auto list : {passes::prepare_passes(), passes::layout_passes(), lowbit::steps_passes()})
     for (const ir::Pass& p : list)
       if (p.name == name) return &p;
   return nullptr;
