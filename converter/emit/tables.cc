@@ -2,8 +2,10 @@
 #include "converter/emit/tables.h"
 
 #include <algorithm>
+#include <span>
 #include <variant>
 
+#include "converter/base/even_steps.h"
 #include "schema/layout.h"
 
 namespace qrt::emit {
@@ -105,9 +107,30 @@ Tables::Act Tables::activation(ir::Clamp c) {
   return a;
 }
 
+namespace {
+
+// Start and step of every output's thresholds; nothing where some are not even.
+std::vector<int64_t> even_thresholds(const Operator& op) {
+  std::vector<int64_t> all;
+  const std::span<const int64_t> rows = op.thresholds;
+  for (size_t at = 0; at < rows.size(); at += op.thresholds_each) {
+    const auto row = rows.subspan(at, op.thresholds_each);
+    const auto steps = even_steps(row, row);
+    if (!steps) return {};
+    all.push_back(steps->start), all.push_back(steps->step);
+  }
+  return all;
+}
+
+}  // namespace
+
 void Tables::place_thresholds(const Operator& op) {
-  if (!op.thresholds.empty())
-    thresholds_[&op] = bulk_.add_codes(int_bytes(ir::ElementType::i32, op.thresholds));
+  if (op.thresholds.empty()) return;
+  const std::vector<int64_t> even = even_thresholds(op);
+  const bool shorter = !even.empty() && op.thresholds_each > 4;  // 16 bytes instead of 4 for each
+  thresholds_[&op] = {bulk_.add_codes(shorter ? int_bytes(ir::ElementType::i64, even)
+                                              : int_bytes(ir::ElementType::i32, op.thresholds)),
+                      shorter};
 }
 
 template <class Layer>
@@ -115,7 +138,8 @@ Tables::Offset<fb::Epilogue> Tables::epilogue(const Operator& op, const Layer& l
   if constexpr (requires { layer.thresholds; })
     if (layer.thresholds) {
       fb::EpilogueBuilder t(b_);
-      t.add_thresholds(thresholds_.at(&op));
+      t.add_thresholds(thresholds_.at(&op).first);
+      t.add_even_thresholds(thresholds_.at(&op).second);
       t.add_threshold_count(op.thresholds_each);
       t.add_threshold_first(static_cast<uint8_t>(layer.first));
       t.add_threshold_step(static_cast<uint8_t>(layer.step));
@@ -126,7 +150,10 @@ Tables::Offset<fb::Epilogue> Tables::epilogue(const Operator& op, const Layer& l
   const Act a = activation(clamp);
   if (op.scale.empty() && op.bias.empty() && !residual && a.kind == fb::Activation::none) return 0;
   const auto scale = constant(op.scale), bias = constant(op.bias);
-  return fb::CreateEpilogue(b_, scale, bias, residual, a.kind, a.min, a.max);
+  bool bias_first = false;
+  if constexpr (requires { layer.bias_first; }) bias_first = layer.bias_first;
+  return fb::CreateEpilogue(b_, scale, bias, residual, a.kind, a.min, a.max, 0, 0, 0, 0,
+                            bias_first);
 }
 
 Tables::Offset<fb::Operator> Tables::op(const Operator& o) {

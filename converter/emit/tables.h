@@ -84,7 +84,8 @@ class Tables {
 
   flatbuffers::FlatBufferBuilder& b_;
   Bulk& bulk_;
-  std::map<const lower::Operator*, uint32_t> thresholds_;
+  // The buffer, and whether it holds starts and steps.
+  std::map<const lower::Operator*, std::pair<uint32_t, bool>> thresholds_;
 };
 
 }  // namespace qrt::emit

@@ -185,6 +185,10 @@ void IntegerLayer::finish(const Epilogue& e, int64_t outputs, int64_t inner) con
     if (book && book->table_bits > 0) a[i] *= static_cast<float>(1 << book->table_shift);
     if (e.bias) c[i] = e.bias[i];
     a[i] *= inverse, c[i] *= inverse;
+    if (e.bias_first) {
+      a[i] = e.scale ? e.scale[i] : x_scale * quant::weight_scale(encoding, o) / to.scale;
+      c[i] = e.bias[i];
+    }
   }
   const float r_scale = e.residual ? e.residual->quantization.scale * inverse : 0.0f;
   float* y = call_.out.data.data();
@@ -192,7 +196,7 @@ void IntegerLayer::finish(const Epilogue& e, int64_t outputs, int64_t inner) con
   for (int64_t at = 0; at < count;)
     for (size_t o = 0; o < a.size(); ++o)
       for (const int64_t end = at + inner; at < end; ++at) {
-        float t = y[at] * a[o] + c[o];
+        float t = e.bias_first ? (y[at] + c[o]) * a[o] : y[at] * a[o] + c[o];
         if (e.residual)
           t += steps(e.residual->data[static_cast<size_t>(at)], e.residual->quantization) * r_scale;
         if (!to.present())

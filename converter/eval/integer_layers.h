@@ -45,6 +45,7 @@ class IntegerLayer {
     if (layer.bias) e.bias = call_.in[next++].data.data();
     if (layer.residual) e.residual = &call_.in[next];
     e.clamp = layer.clamp;
+    if constexpr (requires { layer.bias_first; }) e.bias_first = layer.bias_first;
     finish(e, outputs, inner);
   }
 
@@ -53,6 +54,7 @@ class IntegerLayer {
     const float *scale = nullptr, *bias = nullptr;
     const View* residual = nullptr;
     ir::Clamp clamp = ir::kNoClamp;
+    bool bias_first = false;
   };
   void finish(const Epilogue&, int64_t outputs, int64_t inner) const;
   template <class Layer>

@@ -234,9 +234,10 @@ bool sums_fit(const quant::Encoding& e, int64_t outputs, int64_t inputs, int64_t
   }
   // Of tables beyond a byte, and where groups have scales, kernels add 128 to bytes and weights.
   const quant::Scales* groups = quant::group_scales(e);
-  if (groups != nullptr || largest > 128) {
+  const auto* table = std::get_if<quant::Table>(&e);
+  if (table != nullptr && (groups != nullptr || largest > 128)) {
     const int64_t span = groups == nullptr ? inputs : std::min<int64_t>(groups->group, inputs);
-    for (const int16_t v : std::get<quant::Table>(e).integers)
+    for (const int16_t v : table->integers)
       largest = std::max<int64_t>(largest, std::abs(int64_t{v}));
     *found = span * (255 + 128) * (largest + 128);
     return *found <= INT32_MAX;

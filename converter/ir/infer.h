@@ -67,7 +67,7 @@ Result<void> check_weight(const Inference&, const Window2d&, int64_t groups, int
 template <class Layer>
 Result<void> check_thresholds(const Inference& i, const Layer& layer, int64_t outputs) {
   QRT_CHECK_OK(i.arity(3));
-  if (layer.scale || layer.bias || layer.residual || layer.clamp != kNoClamp)
+  if (layer.scale || layer.bias || layer.residual || layer.bias_first || layer.clamp != kNoClamp)
     return i.error(553, "has thresholds and another epilogue beside them");
   const Value& t = i.in(2);
   if (t.type != ElementType::i32 || t.batched || t.shape.size() != 2 || t.shape[0] != outputs ||

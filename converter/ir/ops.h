@@ -37,6 +37,8 @@ enum class Layout { nchw, nhwc };
 // [O, n] (constant), never falling along n, and the output's byte is
 //   first + step * (how many of thresholds[o] the integer sum is not below)
 // or, where the output is stored as bits, whether the sum is not below the only threshold.
+// With `bias_first`, of layers that sum integers of bytes to bytes, with a bias and no residual:
+// (sum + bias) * (scale, or x's scale * the weights' / the output's) are steps of the output.
 struct Conv2d {
   Window2d window;
   int32_t groups = 1;
@@ -45,6 +47,7 @@ struct Conv2d {
   Clamp clamp = kNoClamp;
   bool thresholds = false;
   int32_t first = 0, step = 1;
+  bool bias_first = false;
 };
 // in: x [..., K], weight [N, K] (constant), then scale, bias, residual or thresholds as flagged.
 struct Linear {
@@ -52,6 +55,7 @@ struct Linear {
   Clamp clamp = kNoClamp;
   bool thresholds = false;
   int32_t first = 0, step = 1;
+  bool bias_first = false;
 };
 // A window that meets padding alone has the maximum -inf, the average 0 and the norm 0.
 struct Pool2d {

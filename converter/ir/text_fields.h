@@ -55,6 +55,7 @@ void fields(V& v, Conv2d& a) {
   v.field("thresholds", a.thresholds);
   v.field("first", a.first);
   v.field("step", a.step);
+  v.field("bias_first", a.bias_first);
 }
 template <class V>
 void fields(V& v, Linear& a) {
@@ -65,6 +66,7 @@ void fields(V& v, Linear& a) {
   v.field("thresholds", a.thresholds);
   v.field("first", a.first);
   v.field("step", a.step);
+  v.field("bias_first", a.bias_first);
 }
 template <class V>
 void fields(V& v, Pool2d& a) {

@@ -187,6 +187,29 @@ Result<void> check_thresholds(const Graph& g, const Node& node) {
   return {};
 }
 
+bool has_bias_first(const Node& node) {
+  if (const auto* conv = std::get_if<Conv2d>(&node.attr)) return conv->bias_first;
+  const auto* linear = std::get_if<Linear>(&node.attr);
+  return linear != nullptr && linear->bias_first;
+}
+
+// The bias of a layer of bytes to bytes; no residual.
+Result<void> check_bias_first(const Graph& g, const Node& node) {
+  const Quantization in = g.values[node.in[0]].quantization,
+                     out = g.values[node.out[0]].quantization;
+  const bool bytes = in.present() && !in.bits && out.present() && !out.bits;
+  const auto both = [&](const auto& layer) { return layer.bias && !layer.residual; };
+  const auto* conv = std::get_if<Conv2d>(&node.attr);
+  const Constant* weight = constant_of(g, node.in[1]);
+  const bool book = weight == nullptr || weight->encoding == nullptr ||
+                    std::holds_alternative<quant::Codebook>(*weight->encoding);
+  if (bytes && !book && (conv != nullptr ? both(*conv) : both(std::get<Linear>(node.attr))))
+    return {};
+  return broken(node.name,
+                " adds its bias before the scale, which layers of bytes to bytes do that "
+                "have one, no residual and no codebook");
+}
+
 // Packed bits go only where words of them can: into layers, maxima and what moves rows.
 bool takes_bits(const Node& node) {
   const auto* pool = std::get_if<Pool2d>(&node.attr);
@@ -218,8 +241,9 @@ Result<void> check_quantized(const Graph& g, const Node& node) {
     bits = bits || q.bits;
   }
   const bool converts = std::holds_alternative<Quantize>(node.attr), steps = has_thresholds(node);
-  if (!any && !integers && !converts && !steps) return {};
+  if (!any && !integers && !converts && !steps && !has_bias_first(node)) return {};
   if (steps) QRT_CHECK_OK(check_thresholds(g, node));
+  if (has_bias_first(node)) QRT_CHECK_OK(check_bias_first(g, node));
   const auto* pool = std::get_if<Pool2d>(&node.attr);
   const auto* binary = std::get_if<Binary>(&node.attr);
   bool good = false;

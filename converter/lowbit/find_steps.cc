@@ -11,6 +11,7 @@
 #include <cmath>
 
 #include "converter/ir/edit.h"
+#include "converter/lattice/lattice.h"
 #include "converter/lowbit/chain.h"
 #include "converter/lowbit/grid.h"
 #include "converter/lowbit/lowbit.h"
@@ -91,6 +92,8 @@ class Finder {
   Result<void> run() {
     for (NodeId i = 0; i < static_cast<NodeId>(g_.nodes.size()); ++i) {
       bool done = false;
+      drop_second(i);
+      encode_weights(i);
       QRT_CHECK_OK(consider(i, &done));
       if (done) ++i;  // a node was put in front
       update_grid(g_, g_.nodes[at(i)], grids_);
@@ -100,6 +103,35 @@ class Finder {
   }
 
  private:
+  // A quantizer of what lies on its grid already, as around operators that move elements.
+  void drop_second(NodeId i) {
+    Node& n = g_.nodes[at(i)];
+    if (n.out.empty() || !std::holds_alternative<ir::FakeQuantize>(n.attr)) return;
+    const auto before = grid(n.in[0]), made = grid_made_by(g_, n);
+    if (!before || !made || !(*before == *made) || passes::is_graph_output(g_, n.out[0])) return;
+    ir::replace_uses(g_, n.out[0], n.in[0]);
+    n.in.clear(), n.out.clear();
+  }
+
+  // Weights that are plain floats but lie on a grid, as of networks written in plain operators: of
+  // layers whose input lies on one, too.
+  void encode_weights(NodeId i) {
+    const Node& n = g_.nodes[at(i)];
+    if (n.out.empty() || !passes::takes_codes(n) || !grid(n.in[0])) return;
+    const auto* data = passes::floats_of(g_, n.in[1]);
+    const ir::Value weight = passes::value_of(g_, n.in[1]);
+    if (data == nullptr || weight.shape.size() < 2 || weight.shape[0] < 1) return;
+    const int64_t outputs = weight.shape[0], inputs = ir::element_count(weight.shape) / outputs;
+    const auto found = lattice::find(
+        {*data, outputs, inputs, inputs / std::max<int64_t>(weight.shape[1], 1), false}, {});
+    if (!found || !quant::is_integer(*found)) return;
+    ir::Constant c;
+    c.encoding = std::make_shared<const quant::Encoding>(*found);
+    c.source = "lattice";
+    const ValueId made = ir::add_constant(g_, weight.name, weight.shape, std::move(c));
+    g_.nodes[at(i)].in[1] = made;
+  }
+
   Result<void> consider(NodeId i, bool* done) {
     const auto chain = chain_to(g_, i);
     if (!chain) return {};

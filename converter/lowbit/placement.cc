@@ -76,9 +76,12 @@ class Placing {
         p_.wanted[at(v)] = true;
         group_[at(root(v))] = root(y);
       }
-    if (!is_quantizer(n) || !p_.wanted[at(y)] || !p_.grid[at(y)]) return;
+    if (!is_quantizer(n) || !p_.grid[at(y)]) return;
     const NodeId before = passes::value_of(g_, n.in[0]).producer;
     if (before < 0 || uses_[at(n.in[0])] != 1) return;
+    // Bytes even where all readers want floats: their rounding is that of the exporting framework.
+    if (p_.sums[at(before)] && rounds_to_bytes(g_, n)) p_.wanted[at(y)] = true;
+    if (!p_.wanted[at(y)]) return;
     if (takes_over(at(before), i)) {
       p_.quantizer[at(before)] = static_cast<NodeId>(i);
       if (computes_bytes(g_, g_.nodes[at(before)]))

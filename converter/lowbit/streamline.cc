@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "converter/base/even_steps.h"
 #include "converter/base/text.h"
 #include "converter/ir/edit.h"
 #include "converter/lowbit/lowbit.h"
@@ -27,6 +28,13 @@ size_t at(int64_t i) {
 // What one activation on another of few levels may move outputs by, relative to the largest.
 constexpr double kRoundingTolerance = 0.25;
 
+// A bias in units of the sums: whole up to the rounding of the product that it came as, and exact
+// in f32 beside a sum.
+constexpr float kBiasSlack = 1e-6f, kMostBias = 1 << 23;
+
+// Thresholds of an output that files store one by one whatever they are.
+constexpr int64_t kMostPlainThresholds = 4;
+
 // Thresholds of the integer sums of a layer, [outputs][count], and which outputs are to be negated
 // for them.
 struct SumSteps {
@@ -34,6 +42,18 @@ struct SumSteps {
   std::vector<int64_t> thresholds;
   std::vector<bool> falls;
 };
+
+// Thresholds that every sum reaches, or none, may be any: where the others are even these continue
+// them, so that a start and a step say all (converter/emit).
+void continue_evenly(std::span<int64_t> row, int64_t low, int64_t high) {
+  std::vector<int64_t> least(row.begin(), row.end()), most = least;
+  for (size_t k = 0; k < row.size(); ++k) {
+    if (row[k] <= low) least[k] = -kMostEvenThreshold;
+    if (row[k] > high) most[k] = kMostEvenThreshold;
+  }
+  if (const auto steps = even_steps(least, most))
+    for (size_t k = 0; k < row.size(); ++k) row[k] = steps->at(k);
+}
 
 // Bits that tell the levels of a grid apart.
 int bits_of(const Grid& grid) {
@@ -204,8 +224,11 @@ class Rewriter {
 
   bool take_over(Node& n, const Sums& sums, const Grid& x, const Node& quantizer,
                  std::string* what) {
-    if (std::holds_alternative<ir::FakeQuantize>(quantizer.attr)) return true;  // as it stands
-    const auto steps = sum_steps(n, sums, quantizer);
+    if (std::holds_alternative<ir::FakeQuantize>(quantizer.attr)) {
+      if (quantized_like_onnx(n, x)) *what += ", requantized";
+      return true;  // else as it stands
+    }
+    auto steps = sum_steps(n, sums, quantizer);
     const ValueId y = quantizer.out[0];
     const Grid& to = *p_.grid[at(y)];
     if (!steps) return false;
@@ -213,8 +236,38 @@ class Rewriter {
       *what += ", requantized";
       return true;
     }
+    if (steps->count > kMostPlainThresholds)
+      for (size_t o = 0; o < sums.unit.size(); ++o) {
+        const bool falls = steps->falls[o];
+        continue_evenly(
+            std::span(steps->thresholds).subspan(o * at(steps->count), at(steps->count)),
+            falls ? -sums.high[o] : sums.low[o], falls ? -sums.low[o] : sums.high[o]);
+      }
     if (!threshold(n, *steps, to)) return false;
     *what += ", thresholds";
+    return true;
+  }
+
+  // QLinearConv and its kin: an integer bias in units of the sums, then one multiplication by
+  // x_scale * w_scale / y_scale, in f32 and in this order, as the exporting framework computes it.
+  bool quantized_like_onnx(Node& n, const Grid& x) {
+    passes::LayerInputs in = passes::inputs_of(n);
+    const quant::Encoding& w = *ir::constant_of(g_, n.in[1])->encoding;
+    const int64_t outputs = passes::outputs_of(g_, n);
+    if (in.scale >= 0 || in.residual >= 0 || std::holds_alternative<quant::Codebook>(w))
+      return false;
+    std::vector<float> bias;
+    for (int64_t o = 0; o < outputs; ++o) {
+      const float unit = x.scale * quant::weight_scale(w, o);
+      const float b = in.bias < 0 ? 0 : (*passes::floats_of(g_, in.bias))[at(o)] / unit;
+      if (std::fabs(b) > kMostBias || std::fabs(b - std::nearbyint(b)) > kBiasSlack * std::fabs(b))
+        return false;
+      bias.push_back(std::nearbyint(b));
+    }
+    in.bias = ir::add_floats(g_, n.name + ".offset", {outputs}, std::move(bias));
+    passes::set_inputs(n, in);
+    if (auto* conv = std::get_if<ir::Conv2d>(&n.attr)) conv->bias_first = true;
+    if (auto* linear = std::get_if<ir::Linear>(&n.attr)) linear->bias_first = true;
     return true;
   }
 
@@ -277,33 +330,9 @@ class Rewriter {
   Report report_;
 };
 
-// Weights of 9 bits, where their layer may sum integers otherwise.
-void narrow(Graph& g) {
-  const auto all = grids(g);
-  for (size_t i = 0; i < g.nodes.size(); ++i) {
-    if (!passes::takes_codes(g.nodes[i]) || !all[at(g.nodes[i].in[0])]) continue;
-    const ir::Constant* w = ir::constant_of(g, g.nodes[i].in[1]);
-    if (w == nullptr || w->encoding == nullptr) continue;
-    const ir::Value weight = passes::value_of(g, g.nodes[i].in[1]);
-    const int64_t outputs = weight.shape.at(0);
-    const auto narrowed =
-        narrow_weights(*w->encoding, outputs, ir::element_count(weight.shape) / outputs);
-    if (!narrowed) continue;
-    g.notes.push_back(
-        cat(g.nodes[i].name, ": weights of ", narrowed->rounded, " of ", outputs,
-            " outputs are more than 127 steps from zero; these outputs are rounded to "
-            "8 bits with a scale of their own"));
-    ir::Constant c{
-        w->type, {}, {}, std::make_shared<const quant::Encoding>(narrowed->encoding), w->source};
-    const ir::ValueId made = ir::add_constant(g, weight.name, weight.shape, std::move(c));
-    g.nodes[i].in[1] = made;
-  }
-}
-
 }  // namespace
 
 Result<Report> streamline(Graph& g) {
-  narrow(g);
   Placement p = place(g);
   const bool any =
       std::any_of(p.sums.begin(), p.sums.end(), [](const auto& s) { return s.has_value(); });

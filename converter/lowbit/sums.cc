@@ -12,8 +12,6 @@
 namespace qrt::lowbit {
 namespace {
 
-constexpr float kMostWeight = 127;
-
 size_t at(int64_t i) {
   return static_cast<size_t>(i);
 }
@@ -91,31 +89,6 @@ std::optional<Sums> sums_of(const ir::Graph& g, const ir::Node& layer,
     r.unit.push_back(scale * grid->scale);
   }
   return r;
-}
-
-std::optional<Narrowed> narrow_weights(const quant::Encoding& from, int64_t outputs,
-                                       int64_t inputs) {
-  const auto* affine = std::get_if<quant::Affine>(&from);
-  if (affine == nullptr || quant::is_integer(from)) return {};
-  if (affine->scales.axis == quant::ScaleAxis::group) return {};
-  const std::vector<float> weights = quant::decode(from, outputs, inputs);
-  quant::Integers r;
-  Narrowed done;
-  for (int64_t o = 0; o < outputs; ++o) {
-    float scale = affine->scales.values[affine->scales.axis == quant::ScaleAxis::layer ? 0 : at(o)];
-    const auto step_of = [&](int64_t i) { return std::nearbyint(weights[at(i)] / scale); };
-    float most = 0;
-    for (int64_t i = o * inputs; i < (o + 1) * inputs; ++i) {
-      if (std::fabs(weights[at(i)] - step_of(i) * scale) > 1e-3f * scale) return {};  // half steps
-      most = std::max(most, std::fabs(step_of(i)));
-    }
-    if (most > kMostWeight) scale *= most / kMostWeight, ++done.rounded;
-    for (int64_t i = o * inputs; i < (o + 1) * inputs; ++i)
-      r.values.push_back(static_cast<int8_t>(step_of(i)));
-    r.scales.push_back(scale);
-  }
-  done.encoding = std::move(r);
-  return done;
 }
 
 std::optional<quant::Encoding> negate_outputs(const quant::Encoding& from,

@@ -29,14 +29,6 @@ std::optional<Sums> sums_of(const ir::Graph&, const ir::Node& layer,
 std::optional<quant::Encoding> negate_outputs(const quant::Encoding&,
                                               const std::vector<bool>& which, int64_t inputs);
 
-// Weights q - zero of more than 8 bits in some outputs: dense integers that are the same in all
-// others, and in those rounded to 127 steps of a scale of their own. Nothing for all other weights.
-struct Narrowed {
-  quant::Encoding encoding;
-  int64_t rounded = 0;  // outputs
-};
-std::optional<Narrowed> narrow_weights(const quant::Encoding&, int64_t outputs, int64_t inputs);
-
 }  // namespace qrt::lowbit
 
 #endif  // QRT_CONVERTER_LOWBIT_SUMS_H_

@@ -165,7 +165,7 @@ bool is_integer(const Affine& a) {
   const size_t zeros = std::max<size_t>(a.zero_halves.size(), 1), row = a.codes.size() / zeros;
   for (size_t i = 0; i < a.codes.size(); ++i) {
     const int32_t v = integer_of(a.codes[i], zero_of(a, static_cast<int64_t>(i / row)));
-    if (v < -128 || v > 127) return false;
+    if (v < -255 || v > 255) return false;
   }
   return true;
 }

@@ -95,7 +95,8 @@ std::vector<int16_t> integers(const BitPlanes& p, int64_t outputs, int64_t input
   const uint8_t* sign = p.signs.data();
   for_groups(p, outputs, inputs, [&](int64_t o, int64_t first, int64_t width, int count) {
     for (int64_t i = 0; i < width * count; ++i, ++sign)
-      out[at(o * inputs + first + i)] = static_cast<int8_t>(p.ternary5 ? *sign - 1 : 2 * *sign - 1);
+      out[at(o * inputs + first + i)] =
+          static_cast<int16_t>(p.ternary5 ? *sign - 1 : 2 * *sign - 1);
   });
   return out;
 }

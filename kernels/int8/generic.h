@@ -119,8 +119,9 @@ inline typename V::F residual(const Finish& f, const uint8_t* p) {
 template <class V>
 inline typename V::F finished(const Finish& f, typename V::Int sum) {
   typename V::F t = V::to_float(sum);
+  if (f.bias_first) t = V::add(t, V::load(f.bias));
   if (f.scale) t = V::mul(t, V::load(f.scale));
-  if (f.bias) t = V::add(t, V::load(f.bias));
+  if (f.bias && !f.bias_first) t = V::add(t, V::load(f.bias));
   if (f.residual) t = V::add(t, residual<V>(f, f.residual));
   return V::min(V::max(t, V::set1(f.min)), V::set1(f.max));
 }

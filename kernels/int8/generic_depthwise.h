@@ -133,8 +133,9 @@ template <class V>
 inline typename V::F finished_lanes(const Finish& f, const ChunkFinish<V>& chunk, int i,
                                     typename V::Sum sum, typename V::Raw residual) {
   typename V::F t = V::to_float(V::add_i(V::total(sum), V::load_i(chunk.start[i])));
+  if (f.bias_first) t = V::add(t, V::load(chunk.bias[i]));
   t = V::mul(t, V::load(chunk.scale[i]));
-  if (f.bias) t = V::add(t, V::load(chunk.bias[i]));
+  if (f.bias && !f.bias_first) t = V::add(t, V::load(chunk.bias[i]));
   if (f.residual) {
     const typename V::Int q = V::sub_i(V::int_of_raw(residual), V::set1_i(f.residual_zero));
     t = V::add(t, V::mul(V::to_float(q), V::set1(f.residual_scale)));

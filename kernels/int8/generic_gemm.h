@@ -95,11 +95,12 @@ struct OutputVector {
       : scale(a.finish.scale ? V::load(a.finish.scale + j * V::kLanes) : V::set1(1.0f)),
         bias(a.finish.bias ? V::load(a.finish.bias + j * V::kLanes) : V::set1(-0.0f)),
         start(start_of<V>(a, j)) {}
-  // Not between the bounds yet.
-  typename V::F value(const int32_t* sum) const {
+  // Not between the bounds yet; `first` as Finish::bias_first.
+  typename V::F value(const int32_t* sum, bool first) const {
     typename V::Int all = V::load_i(sum);
     if constexpr (!kStarts<V>) all = V::add_i(all, start);
-    return V::add(V::mul(V::to_float(all), scale), bias);
+    const typename V::F t = V::to_float(all);
+    return first ? V::mul(V::add(t, bias), scale) : V::add(V::mul(t, scale), bias);
   }
 };
 
@@ -107,8 +108,8 @@ struct OutputVector {
 template <class V, int NV>
 inline typename V::F value_of(const GemmArgs& a, const OutputVector<V>& v, const int32_t* sums,
                               size_t r, size_t j) {
-  const typename V::F t = v.value(sums + (r * NV + j) * V::kLanes);
   const Finish& f = a.finish;
+  const typename V::F t = v.value(sums + (r * NV + j) * V::kLanes, f.bias_first);
   if (!f.residual) return t;
   const uint8_t* p = f.residual + row_of(a, r) * f.residual_stride + j * V::kLanes;
   return V::add(t, residual<V>(f, p));
@@ -125,11 +126,12 @@ inline void finish_bytes(const GemmArgs& a, const int32_t* sums, const RowAt& ro
   for (size_t j = 0; j < NV; ++j) v[j] = OutputVector<V>(a, j);
   uint8_t* const y = a.y8;
   const size_t stride = a.y_stride;
+  const bool first = row_at.bias_first();
   size_t r = 0;
   for (; r + kRows <= R; r += kRows) {
     typename V::Int q[4];
     _Pragma("GCC unroll 4") for (size_t i = 0; i < 4; ++i) {
-      const typename V::F t = v[i % NV].value(sums + (r * NV + i) * V::kLanes);
+      const typename V::F t = v[i % NV].value(sums + (r * NV + i) * V::kLanes, first);
       q[i] = V::whole_within(row_at.add(t, r + i / NV, i % NV), least, most);
     }
     const typename V::Raw bytes = V::pack4(q[0], q[1], q[2], q[3], bounds);
@@ -139,7 +141,8 @@ inline void finish_bytes(const GemmArgs& a, const int32_t* sums, const RowAt& ro
   const typename V::Int zero = V::set1_i(a.finish.zero);
   for (; r < R; ++r)
     for (size_t j = 0; j < NV; ++j) {
-      const typename V::F t = row_at.add(v[j].value(sums + (r * NV + j) * V::kLanes), r, j);
+      const int32_t* sum = sums + (r * NV + j) * V::kLanes;
+      const typename V::F t = row_at.add(v[j].value(sum, first), r, j);
       V::store_u8(y + row_at(r) * stride + j * V::kLanes, V::min(V::max(t, least), most), zero);
     }
 }
@@ -148,6 +151,7 @@ inline void finish_bytes(const GemmArgs& a, const int32_t* sums, const RowAt& ro
 template <class V>
 struct PlainRows {
   size_t operator()(size_t r) const { return r; }
+  static constexpr bool bias_first() { return false; }
   typename V::F add(typename V::F t, size_t, size_t) const { return t; }
 };
 template <class V>
@@ -155,6 +159,7 @@ struct AnyRows {
   const uint32_t* order;
   Finish f;
   size_t operator()(size_t r) const { return order ? order[r] : r; }
+  bool bias_first() const { return f.bias_first; }
   typename V::F add(typename V::F t, size_t r, size_t j) const {
     if (!f.residual) return t;
     return V::add(t, residual<V>(f, f.residual + (*this)(r)*f.residual_stride + j * V::kLanes));
@@ -176,7 +181,7 @@ template <class V, int R, int NV>
 void tile(const GemmArgs& a) {
   alignas(64) int32_t sums[R * NV * V::kLanes];
   multiply<V, R, NV>(a, sums);
-  if (a.y8 && !a.row_at && !a.finish.residual)
+  if (a.y8 && !a.row_at && !a.finish.residual && !a.finish.bias_first)
     finish_bytes<V, R, NV>(a, sums, PlainRows<V>{});
   else if (a.y8)
     finish_bytes<V, R, NV>(a, sums, AnyRows<V>{a.row_at, a.finish});

@@ -4,6 +4,8 @@
 //   sum[r][n] = sum over k of (x[r][k] - x_zero) * w[n][k]
 //   t[r][n]   = float(sum) * scale[n] + bias[n] + float(residual - residual_zero) * residual_scale
 //   y[r][n]   = clamp(t, min, max) as f32, or zero + that rounded to nearest even as u8
+// or, with `bias_first`,
+//   t[r][n]   = (float(sum) + bias[n]) * scale[n] + ... as above
 //
 // every operation rounded on its own. Sums must fit int32 at every step in any order
 // (255 * sum |w| + 128 * |sum w| < 2^31, for the converter to check); then all kits give the
@@ -90,8 +92,9 @@ struct Finish {
   size_t residual_stride;
   float residual_scale;
   int32_t residual_zero;
-  float min, max;  // of t; for u8 whole numbers between -zero and 255 - zero
-  int32_t zero;    // of the output, u8 only
+  float min, max;           // of t; for u8 whole numbers between -zero and 255 - zero
+  int32_t zero;             // of the output, u8 only
+  bool bias_first = false;  // bias is there, and added before the scale is multiplied
 };
 
 // Which inputs of a panel are multiplied: `count` runs of GemmArgs::inputs, the first from input

@@ -36,8 +36,9 @@ float nearest(float t) {
 
 void store(const Finish& f, size_t row, size_t n, int32_t sum, uint8_t* y8, float* y32) {
   float t = static_cast<float>(sum);
+  if (f.bias_first) t += f.bias[n];
   if (f.scale) t *= f.scale[n];
-  if (f.bias) t += f.bias[n];
+  if (f.bias && !f.bias_first) t += f.bias[n];
   if (f.residual) {
     const int32_t q = int32_t{f.residual[row * f.residual_stride + n]} - f.residual_zero;
     t += static_cast<float>(q) * f.residual_scale;

@@ -229,9 +229,11 @@ inline void finish(const FinishArgs& a) {
     const size_t some = a.outputs - n0 < kSome ? a.outputs - n0 : kSome;
     const int32_t* sums = a.sums + n0;
     for (size_t i = 0; i < some; ++i) t[i] = static_cast<float>(sums[i]);
+    if (f.bias_first)
+      for (size_t i = 0; i < some; ++i) t[i] += f.bias[n0 + i];
     if (f.scale)
       for (size_t i = 0; i < some; ++i) t[i] *= f.scale[n0 + i];
-    if (f.bias)
+    if (f.bias && !f.bias_first)
       for (size_t i = 0; i < some; ++i) t[i] += f.bias[n0 + i];
     if (f.residual)
       for (size_t i = 0; i < some; ++i)

@@ -58,8 +58,9 @@ void finish(const FinishArgs& a) {
   const int8::Finish& f = a.finish;
   for (size_t n = 0; n < a.outputs; ++n) {
     float t = static_cast<float>(a.sums[n]);
+    if (f.bias_first) t += f.bias[n];
     if (f.scale) t *= f.scale[n];
-    if (f.bias) t += f.bias[n];
+    if (f.bias && !f.bias_first) t += f.bias[n];
     if (f.residual) t += static_cast<float>(f.residual[n] - f.residual_zero) * f.residual_scale;
     t = t > f.min ? t : f.min;
     t = t < f.max ? t : f.max;

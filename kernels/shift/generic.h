@@ -121,9 +121,11 @@ constexpr size_t kFinish = 64;  // outputs at a time
 [[maybe_unused]] __attribute__((noinline)) void finish_row(const Args& a, size_t row, size_t n,
                                                            size_t count, float* t) {
   const int8::Finish& f = a.finish;
+  if (f.bias_first)
+    for (size_t i = 0; i < count; ++i) t[i] += f.bias[n + i];
   if (f.scale)
     for (size_t i = 0; i < count; ++i) t[i] *= f.scale[n + i];
-  if (f.bias)
+  if (f.bias && !f.bias_first)
     for (size_t i = 0; i < count; ++i) t[i] += f.bias[n + i];
   if (f.residual) {
     const uint8_t* residual = f.residual + row * f.residual_stride + n;

@@ -33,8 +33,9 @@ float nearest(float t) {
 
 void store(const Args& a, size_t row, size_t n, float t) {
   const int8::Finish& f = a.finish;
+  if (f.bias_first) t += f.bias[n];
   if (f.scale) t *= f.scale[n];
-  if (f.bias) t += f.bias[n];
+  if (f.bias && !f.bias_first) t += f.bias[n];
   if (f.residual) {
     const int32_t q = int32_t{f.residual[row * f.residual_stride + n]} - f.residual_zero;
     t += static_cast<float>(q) * f.residual_scale;

@@ -10,15 +10,16 @@ namespace {
 
 constexpr int32_t kMostInteger = 32639;  // 256 * 127 + 127: two signed bytes hold it
 
-// The largest magnitude so far, of integers that must be s8.
+// The largest magnitude so far, of integers that must be s8, or 9 bits of affine codes.
 class Largest {
  public:
   void add(int64_t v) {
     const auto size = static_cast<uint64_t>(v < 0 ? -v : v);
     most_ = size > most_ ? size : most_;
-    fits_ = fits_ && v >= -128 && v <= 127;
+    fits_ = fits_ && fits_s8(v);
   }
   bool fits() const { return fits_; }
+  bool fits_9_bits() const { return most_ <= 255; }
   uint64_t most() const { return most_; }
 
  private:
@@ -61,8 +62,8 @@ Status check_affine(const Weights& w, Largest* largest) {
       largest->add(static_cast<int64_t>(possible.most() > 127 ? -128 : possible.most()));
     else
       add_row(w, n, integer, largest);
-    if (!largest->fits())
-      return no_integers("exact numerics with affine integers that exceed a byte");
+    if (!largest->fits_9_bits())
+      return no_integers("exact numerics with affine integers that exceed 9 bits");
   }
   return {};
 }

@@ -15,10 +15,14 @@ struct AffineInteger {
 };
 AffineInteger affine_integer(const AffineWeights&, uint32_t output);
 
+constexpr bool fits_s8(int64_t v) {
+  return v >= -128 && v <= 127;
+}
+
 // Of weights whose sizes were checked and whose numerics are not f32: they are integers of
-// -128..127 with one scale per output (QRT-E0142, QRT-E0159), or of a table integers of
-// +-32639 with any scales, and no sum of products with bytes leaves int32 in whatever order it is
-// made (QRT-E0153).
+// -128..127, of affine codes -255..255, with one scale per output (QRT-E0142, QRT-E0159), or of a
+// table integers of +-32639 with any scales, and no sum of products with bytes leaves int32 in
+// whatever order it is made (QRT-E0153).
 Status check_integers(const Weights&);
 
 // No integer of checked weights is larger: of a table the largest that it has, else 128.

@@ -63,13 +63,23 @@ Status read_window(const T& t, Window* w) {
   return {};
 }
 
+// Starts and steps that give thresholds of 32 bits which do not fall.
+Status check_even_thresholds(Span<const int64_t> lines) {
+  constexpr int64_t kMostStart = int64_t{1} << 61, kMostStep = int64_t{1} << 52;
+  for (size_t i = 0; i < lines.size(); i += 2)
+    QRT_REQUIRE(lines[i] >= -kMostStart && lines[i] <= kMostStart && lines[i + 1] >= 0 &&
+                    lines[i + 1] <= kMostStep,
+                kBadModel, 156, "even thresholds fall, or are beyond 32 bits");
+  return {};
+}
+
 // Counts of thresholds that a sum reaches become bytes, so both ends must be one, and the sum is
 // compared as it is: nothing may be beside them.
 Status read_thresholds(Reader& r, const fb::Epilogue& e, const Weights& w, Epilogue* out) {
   const int64_t count = e.threshold_count(), first = e.threshold_first(), step = e.threshold_step();
   if (count == 0) {
-    QRT_REQUIRE(e.thresholds() == 0 && first == 0 && step == 0, kBadModel, 155,
-                "the epilogue has a step or a buffer of thresholds, but none of them");
+    QRT_REQUIRE(e.thresholds() == 0 && first == 0 && step == 0 && !e.even_thresholds(), kBadModel,
+                155, "the epilogue has a step or a buffer of thresholds, but none of them");
     return {};
   }
   QRT_TRY(in_range(count, 1, 255, 155, "threshold_count is out of range"));
@@ -81,17 +91,33 @@ Status read_thresholds(Reader& r, const fb::Epilogue& e, const Weights& w, Epilo
   QRT_REQUIRE(w.numerics == Numerics::exact, kBadModel, 157,
               "thresholds are for layers of exact numerics only");
   Bytes bytes;
+  const uint64_t each = e.even_thresholds() ? 16 : static_cast<uint64_t>(count) * 4;
   QRT_TRY(read_buffer(r, e.thresholds(), &bytes));
-  QRT_TRY(equal_size(bytes.size(), CheckedSize(w.outputs) * static_cast<uint64_t>(count) * 4, 156,
+  QRT_TRY(equal_size(bytes.size(), CheckedSize(w.outputs) * each, 156,
                      "the thresholds' buffer has the wrong size"));
   QRT_TRY(claim(r, e.thresholds()));
+  out->threshold_count = static_cast<uint32_t>(count);
+  out->threshold_first = static_cast<uint32_t>(first);
+  out->threshold_step = static_cast<uint32_t>(step);
+  if (e.even_thresholds()) {
+    out->even_thresholds = {reinterpret_cast<const int64_t*>(bytes.data()), bytes.size() / 8};
+    return check_even_thresholds(out->even_thresholds);
+  }
   out->thresholds = {reinterpret_cast<const int32_t*>(bytes.data()), bytes.size() / 4};
   for (size_t i = 1; i < out->thresholds.size(); ++i)
     QRT_REQUIRE(i % static_cast<size_t>(count) == 0 || out->thresholds[i - 1] <= out->thresholds[i],
                 kBadModel, 156, "the thresholds of an output fall");
-  out->threshold_count = static_cast<uint32_t>(count);
-  out->threshold_first = static_cast<uint32_t>(first);
-  out->threshold_step = static_cast<uint32_t>(step);
+  return {};
+}
+
+// The bias is in units of the sum, so nothing in others may stand beside it.
+Status read_bias_first(const fb::Epilogue& e, const Weights& w, Epilogue* out) {
+  out->bias_first = e.bias_first();
+  if (!out->bias_first) return {};
+  QRT_REQUIRE(out->bias.present() && !out->residual && out->threshold_count == 0, kBadModel, 149,
+              "a bias before the scale is missing, or has a residual or thresholds beside it");
+  QRT_REQUIRE(w.numerics == Numerics::exact && w.encoding != Encoding::codebook, kBadModel, 149,
+              "a bias before the scale is for exact numerics without codebooks");
   return {};
 }
 
@@ -108,7 +134,8 @@ Status read_epilogue(Reader& r, const fb::Epilogue* e, const Weights& w, Epilogu
     QRT_TRY(equal(out->bias.count, outputs, 164, "the epilogue's biases do not count the outputs"));
   out->residual = e->residual();
   QRT_TRY(read_clamp(*e, &out->clamp));
-  return read_thresholds(r, *e, w, out);
+  QRT_TRY(read_thresholds(r, *e, w, out));
+  return read_bias_first(*e, w, out);
 }
 
 Status find_weights(const Reader& r, uint32_t index, const Weights** out) {
@@ -146,6 +173,8 @@ Status read_options(Reader& r, const fb::ConvTranspose& o, const Node&, ConvTran
   QRT_TRY(read_convolution(r, o, a));
   QRT_REQUIRE(a.epilogue.threshold_count == 0, kBadModel, 157,
               "a transposed convolution has thresholds");
+  QRT_REQUIRE(!a.epilogue.bias_first, kBadModel, 149,
+              "a transposed convolution adds its bias before the scale");
   return {};
 }
 

@@ -54,6 +54,15 @@ struct Epilogue {
   // Of layers of integers, with nothing of the above: [output][count], see ../../schema/qrt.fbs.
   Span<const int32_t> thresholds = {};
   uint32_t threshold_count = 0, threshold_first = 0, threshold_step = 0;
+  Span<const int64_t> even_thresholds = {};  // [output][start, step] instead of them
+  int64_t threshold(size_t n, size_t i) const {
+    if (even_thresholds.size() == 0) return thresholds[n * threshold_count + i];
+    return (even_thresholds[2 * n] + static_cast<int64_t>(i) * even_thresholds[2 * n + 1]) >> 32;
+  }
+  bool counts_outputs(size_t n) const {
+    return thresholds.size() + threshold_count * even_thresholds.size() / 2 == n * threshold_count;
+  }
+  bool bias_first = false;  // (sum + bias) * scale: of layers of integers that give bytes
 };
 
 struct Window {  // of a convolution or pooling

@@ -347,6 +347,9 @@ Status check_integer_layer(const Model& m, const Node& node) {
                "the residual of an integer layer is not of bytes"));
   QRT_TRY(need(m.tensors[node.inputs[0]].dtype != DType::bits || numerics == Numerics::exact,
                "a layer of rounded tables takes bytes, not bits"));
+  QRT_TRY(need(!epilogue_of(node)->bias_first ||
+                   (m.tensors[node.inputs[0]].dtype == DType::u8 && out.dtype == DType::u8),
+               "a bias before the scale needs bytes in and out"));
   const uint32_t thresholds = epilogue_of(node)->threshold_count;
   if (out.dtype == DType::bits) return need(thresholds == 1, "bits come of one threshold alone");
   return need(thresholds == 0 || out.quantization.present(),

@@ -82,7 +82,7 @@ Status BitsOp::check_tensors(const Epilogue& e, PrepareContext& context) {
                   w.bit_planes.alphas.count == layer_.outputs,
               Code::invalid_model, 269, "the planes of a binary layer do not fit its fields");
   if (layer_.interleaved) return no("a binary convolution's inputs are not stored channels last");
-  QRT_REQUIRE(e.thresholds.size() == layer_.outputs * e.threshold_count, Code::invalid_model, 267,
+  QRT_REQUIRE(e.counts_outputs(layer_.outputs), Code::invalid_model, 267,
               "a layer's thresholds do not count its outputs");
   const TensorView& out = context.out[0];
   to_bits_ = out.dtype == DType::bits;
@@ -136,7 +136,8 @@ Status BitsOp::choose(const Epilogue& e, PrepareContext& context) {
   const bool resident = context.mode == Mode::dense || context.prefer_speed;
   const BitPlaneWeights& planes = layer_.weights->bit_planes;
   const size_t file = planes.planes.size() + planes.alphas.count * size_of(planes.alphas.dtype) +
-                      e.thresholds.size() * sizeof(int32_t);
+                      e.thresholds.size() * sizeof(int32_t) +
+                      e.even_thresholds.size() * sizeof(int64_t);
   const Shape shape = shape_of(layer_.rows);
   const kb::Row* forced = nullptr;
   float best = 0, least = 0;
@@ -214,7 +215,7 @@ Status BitsOp::pack(const Epilogue& e, PrepareContext& context) {
     for (size_t i = 0; direct_ && i < classes_; ++i)
       for (size_t n = 0; n < shape.outputs; ++n)
         bounds[i * shape.outputs + n] =
-            kb::bound_of(base[i * layer_.outputs + first + n], e.thresholds[first + n], false);
+            kb::bound_of(base[i * layer_.outputs + first + n], e.threshold(first + n, 0), false);
     row_->way->pack({shape, planes + first * words_, words_, words_,
                      direct_ ? bounds.data() : nullptr, nullptr, kept_ + g * kept_bytes_});
   }

@@ -122,11 +122,16 @@ Status finish_constants(const Epilogue& e, PrepareContext& context, Int8Layer* l
   const float x_scale =
       layer->x.scale *
       static_cast<float>(w.numerics == Numerics::rounded ? uint32_t{1} << w.table_shift : 1u);
+  layer->bias_first = e.bias_first;
   for (size_t n = 0; n < layer->outputs; ++n) {
     float a = x_scale * weight_scale(*layer, static_cast<uint32_t>(n));
-    if (given) a *= layer->scale[n];
-    layer->scale[n] = a * inverse;
-    if (layer->bias) layer->bias[n] *= inverse;
+    if (e.bias_first) {
+      if (!given) layer->scale[n] = a / layer->y.scale;
+    } else {
+      if (given) a *= layer->scale[n];
+      layer->scale[n] = a * inverse;
+      if (layer->bias) layer->bias[n] *= inverse;
+    }
     // With these finite a result may be infinite, but no NaN.
     if (!std::isfinite(layer->scale[n]) || (layer->bias && !std::isfinite(layer->bias[n])))
       return scales_too_large();
@@ -175,6 +180,7 @@ i8::Finish Int8Layer::finish_at(const RunContext& context, size_t row, size_t ou
   f.residual_zero = r.zero;
   f.min = min, f.max = max;
   f.zero = y.zero;
+  f.bias_first = bias_first;
   return f;
 }
 
@@ -256,6 +262,7 @@ Status Int8Op::choose(PrepareContext& context) {
     return Status(Code::unsupported, 339, "this build has no kernel for the layer's numerics")
         .next("use a newer libqrt, or convert the layer with exact numerics");
   QRT_TRY(strategy_->prepare(layer_, context));
+  QRT_TRY(wide_.prepare(layer_, context));
   strategy_->write_kernel_name(layer_, kernel_name_, sizeof kernel_name_);
   return {};
 }

@@ -11,6 +11,7 @@
 #include "kernels/int8/cost.h"
 #include "kernels/shift/shift.h"
 #include "runtime/ops/choice.h"
+#include "runtime/ops/int8_wide.h"
 #include "runtime/ops/layer_geometry.h"
 #include "runtime/ops/lowbit_rows.h"
 
@@ -23,6 +24,7 @@ struct Int8Layer : LayerGeometry {
   float* scale = nullptr;
   float* bias = nullptr;  // null: none
   float residual_scale = 0, min = 0, max = 0;
+  bool bias_first = false;
 
   // Of codebooks: derived by derive_codes().
   size_t blocks = 0, scopes = 1;
@@ -128,7 +130,11 @@ const char* fastest_strategy(Span<Int8Strategy* const> all, const Int8Layer&,
 class Int8Op final : public Op {
  public:
   Status prepare(const Node&, PrepareContext&) override;
-  Status run(const RunContext& context) const override { return strategy_->run(layer_, context); }
+  Status run(const RunContext& context) const override {
+    QRT_TRY(strategy_->run(layer_, context));
+    wide_.run(layer_, context);
+    return {};
+  }
   const char* kernel_name() const override { return kernel_name_; }
   const char* choice() const override { return choice_.text(); }
 
@@ -137,6 +143,7 @@ class Int8Op final : public Op {
   const char* tuned(PrepareContext&, bool resident) const;
   Int8Layer layer_;
   Int8Strategy* strategy_ = nullptr;
+  WideOutputs wide_;
   ChoiceText choice_;
   char kernel_name_[48] = "";
 };

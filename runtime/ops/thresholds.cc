@@ -15,13 +15,13 @@ Status Thresholds::prepare(const Epilogue& e, size_t outputs, uint64_t most, Pre
   count_ = e.threshold_count, outputs_ = outputs;
   first_ = static_cast<uint8_t>(e.threshold_first), step_ = static_cast<uint8_t>(e.threshold_step);
   if (count_ == 0) return {};
-  QRT_REQUIRE(e.thresholds.size() == outputs * count_, Code::invalid_model, 267,
+  QRT_REQUIRE(e.counts_outputs(outputs), Code::invalid_model, 267,
               "a layer's thresholds do not count its outputs");
-  const Span<float> values = ctx.keep.array<float>(e.thresholds.size());
-  if (values.size() != e.thresholds.size()) return out_of_memory();
+  const Span<float> values = ctx.keep.array<float>(outputs * count_);
+  if (values.size() != outputs * count_) return out_of_memory();
   for (size_t n = 0; n < outputs; ++n)
     for (size_t i = 0; i < count_; ++i) {
-      const int64_t t = e.thresholds[n * count_ + i];
+      const int64_t t = e.threshold(n, i);
       float value = static_cast<float>(t);
       if (t > static_cast<int64_t>(most)) {
         value = __builtin_inff();

@@ -20,6 +20,7 @@ namespace {
 using namespace qrt::test;  // NOLINT: a test
 
 constexpr const char* kScript = "tests/support/build_lowbit_models.py";
+constexpr const char* kReference = "tests/support/run_int8_reference.py";
 
 int64_t bytes_of(const std::string& path) {
   struct stat info {};
@@ -49,6 +50,8 @@ struct Network {
   int64_t golden_rows_off = 0;
   int64_t correct = -1, correct_off = 0;  // of the samples
   std::vector<std::string> says = {};     // lines of the conversion's report
+  double unit = 0;  // of golden outputs instead of a tolerance: they may be a unit of this off
+  bool integers = false;  // scores are those of kReference, to the bit
 };
 
 struct Converted {
@@ -94,11 +97,24 @@ void check_golden(const Network& n, const NpyFloats& scores) {
     for (size_t k = at; k < at + row; ++k)
       most = std::max(
           most, std::fabs(static_cast<double>(scores.data[k]) - static_cast<double>(want.data[k])));
-    off += !(most <= n.tolerance * largest);
+    off += !(most <= (n.unit > 0 ? 1.01 * n.unit : n.tolerance * largest));
     worst = std::max(worst, most / largest);
   }
   MESSAGE(off << " of " << want.shape[0] << " golden rows differ, at most by " << worst);
   CHECK(off <= n.golden_rows_off);
+}
+
+void check_integers(const std::string& python, const std::string& model, const std::string& input,
+                    const NpyFloats& scores) {
+  const std::string out = scratch("reference.npy");
+  const CommandResult made = run_script(python, kReference, {model, input, out});
+  REQUIRE_MESSAGE(made.code == 0, made.err);
+  const NpyFloats want = read_npy(out);
+  REQUIRE(scores.data.size() == want.data.size());
+  size_t off = 0;
+  for (size_t i = 0; i < want.data.size(); ++i) off += scores.data[i] != want.data[i];
+  MESSAGE(off << " of " << want.data.size() << " scores differ from those of exact integers");
+  CHECK(off == 0);
 }
 
 // The class of a row: the largest score, of equal ones the first; or the number itself.
@@ -132,6 +148,7 @@ void check_network(const Network& n) {
   const Converted converted = convert(n, model);
   const NpyFloats scores = run(converted.file, input);
   check_golden(n, scores);
+  if (n.integers) check_integers(python, model, input, scores);
   if (n.correct >= 0) {
     const NpyFloats labels = read_npy(folder + "/" + n.samples + ".labels.npy");
     const int64_t right = right_answers(scores, labels);
@@ -166,6 +183,37 @@ TEST_CASE("lowbit models: keywords, three bits") {
 TEST_CASE("lowbit models: binary CIFAR-10 network") {
   check_network({"qonnx/cnvW1A1_cifar10_bnnpynq.onnx", "cifar_unit",
                  "binary/cnvW1A1_cifar10.golden_scores_first100.npy", 1e-6, 0, 784});
+}
+
+constexpr const char* kImages = "imagenet/golden_input_nchw_8x3x224x224_f32.npy";
+
+Network int8_network(const char* name, const char* samples, int64_t correct) {
+  Network n{std::string("onnx/") + name + ".onnx", samples, ""};
+  n.correct = correct, n.correct_off = 2;
+  n.integers = correct < 0;
+  return n;
+}
+
+TEST_CASE("lowbit models: ResNet-8 of QLinear operators") {
+  Network n = int8_network("resnet8_cifar_qlinear_int8", "cifar_imagenet_992", 863);
+  n.golden = "onnx/resnet8_cifar_qlinear_int8.golden_logits_first96.npy";
+  n.unit = 0.15400772, n.integers = true;
+  check_network(n);
+}
+
+TEST_CASE("lowbit models: MobileNetV2 of QLinear operators") {
+  Network n = int8_network("mobilenetv2-12-int8_qlinear", kImages, -1);
+  n.golden = "onnx/mobilenetv2-12-int8_qlinear.golden_logits.npy";
+  n.unit = 0.16014458;
+  check_network(n);
+  check_network(int8_network("mobilenetv2-12-int8_qlinear", "imagenet_200", 155));
+}
+
+// Its golden outputs are of floats, whose last bits decide: computed again with the sums of a
+// convolution in another order they are up to 17 units off themselves. Exact integers are held to.
+TEST_CASE("lowbit models: MobileNetV2 of pairs of quantizers") {
+  check_network(int8_network("mobilenetv2_qdq_static", kImages, -1));
+  check_network(int8_network("mobilenetv2_qdq_static", "imagenet_200", 153));
 }
 
 TEST_CASE("lowbit models: without labels") {

@@ -17,6 +17,7 @@ struct Window {
   size_t kernel;
   int x_zero, zero;
   bool extreme, scale, bias, residual;
+  bool bias_first = false;
   std::string str() const {
     return std::to_string(channels) + " channels, " + std::to_string(kernel) + " squared, stride " +
            std::to_string(stride);
@@ -59,7 +60,7 @@ struct Layer {
     if (w.bias) f.bias = bias.data();
     if (w.residual) f.residual = residual.data();
     f.residual_stride = w.channels, f.residual_scale = 0.25f, f.residual_zero = 77;
-    f.zero = w.zero;
+    f.zero = w.zero, f.bias_first = w.bias_first;
     f.min = -static_cast<float>(w.zero), f.max = 255 - static_cast<float>(w.zero);
     return f;
   }
@@ -68,8 +69,9 @@ struct Layer {
     for (size_t t = 0; t < taps; ++t)
       sum += (int64_t{at[p * w.stride * w.kernel + t][c]} - w.x_zero) * weights[t * w.channels + c];
     volatile float t = static_cast<float>(sum);  // no operation may be fused
+    if (w.bias_first) t = t + bias[c];
     if (w.scale) t = t * scale[c];
-    if (w.bias) t = t + bias[c];
+    if (w.bias && !w.bias_first) t = t + bias[c];
     if (w.residual) {
       volatile float r = static_cast<float>(int{residual[p * w.channels + c]} - 77);
       r = r * 0.25f;
@@ -122,6 +124,8 @@ TEST_CASE("int8: depthwise: channels, windows, strides, zeros") {
                            channels % 4 == 0});
   windows.push_back({70, 5, 1, 3, 255, 0, true, false, false, false});
   windows.push_back({70, 5, 1, 5, 0, 255, true, false, true, true});
+  for (const size_t channels : {3u, 64u, 70u})
+    windows.push_back({channels, 9, 1, 3, 100, 17, false, true, true, channels == 70, true});
   for (const Window& w : windows) {
     const Layer layer(w);
     const std::string shape = w.str();

@@ -49,6 +49,7 @@ struct Case {
   bool extreme = false;  // only the ends of both ranges
   bool scale = false, bias = false, residual = false;
   int zero = 0;
+  bool bias_first = false;
   std::string str() const {
     return std::to_string(rows) + " x " + std::to_string(inputs) + " x " + std::to_string(outputs);
   }
@@ -62,6 +63,8 @@ std::vector<Case> cases() {
                      outputs % 2 == 0, inputs % 2 == 0, 17});
   for (const size_t rows : {0u, 1u, 2u, 7u, 13u, 14u, 15u, 29u, 49u})
     all.push_back({rows, 40, 36, 128, false, true, true, true, 255});
+  for (const size_t outputs : {3u, 8u, 16u, 17u, 33u, 50u})
+    all.push_back({15, 40, outputs, 128, false, outputs % 2 == 0, true, outputs == 50, 17, true});
   all.push_back({9, 4096, 40, 255, true, true, false, false, 0});
   all.push_back({9, 4608, 33, 0, true, false, false, false, 128});
   return all;
@@ -86,7 +89,7 @@ struct Layer {
     // Scales that spread results over the whole range of u8 and beyond it.
     for (float& v : scale)
       v = 0.02f / std::sqrt(static_cast<float>(c.inputs)) + random.real(0.004f);
-    for (float& v : bias) v = random.real(100);
+    for (float& v : bias) v = random.real(c.bias_first ? 20000 : 100);
   }
   Finish finish(bool to_u8) const {
     Finish f{};
@@ -94,7 +97,7 @@ struct Layer {
     if (c.bias) f.bias = bias.data();
     if (c.residual) f.residual = residual.data();
     f.residual_stride = c.outputs, f.residual_scale = 0.37f, f.residual_zero = 100;
-    f.zero = c.zero;
+    f.zero = c.zero, f.bias_first = c.bias_first;
     f.min = to_u8 ? static_cast<float>(-c.zero) : -50.0f;
     f.max = to_u8 ? static_cast<float>(255 - c.zero) : 1e9f;
     return f;
@@ -108,8 +111,9 @@ struct Layer {
   }
   float t(size_t m, size_t n, const Finish& f) const {
     volatile float t = static_cast<float>(sum(m, n));  // no operation may be fused
+    if (c.bias_first) t = t + bias[n];
     if (c.scale) t = t * scale[n];
-    if (c.bias) t = t + bias[n];
+    if (c.bias && !c.bias_first) t = t + bias[n];
     if (c.residual) {
       volatile float r = static_cast<float>(int{residual[m * c.outputs + n]} - 100);
       r = r * 0.37f;

@@ -197,10 +197,12 @@ TEST_CASE("lowbit: what becomes of sums, as the int8 family has it") {
       scale[n] = random.real(0.003f), bias[n] = random.real(50);
       residual[n] = static_cast<uint8_t>(random.between(0, 255));
     }
-    for (const bool constants : {false, true})
+    for (const int constants : {0, 1, 2})
       for (const bool bytes : {false, true}) {
         int8::Finish f{};
-        if (constants) f.scale = scale.data(), f.bias = bias.data(), f.residual = residual.data();
+        f.bias_first = constants == 2;
+        if (constants > 0)
+          f.scale = scale.data(), f.bias = bias.data(), f.residual = residual.data();
         f.residual_scale = 0.37f, f.residual_zero = 17, f.zero = 100;
         f.min = -100, f.max = 140;
         GuardedBuffer<uint8_t> want8(outputs);

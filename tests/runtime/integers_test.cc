@@ -148,6 +148,66 @@ TEST_CASE("integers: scales and zeros of tensors") {
   });
 }
 
+// A bias for all outputs of a convolution, before the scale.
+fb::EpilogueT& bias_first(IntegerModel& m, size_t op) {
+  const fb::Conv2dT& conv = *m.op(op).conv2d;
+  fb::EpilogueT& e = *conv.epilogue;
+  e.bias = m.b.constant(std::vector<float>(m.weights(conv.weights).outputs, 3.0f));
+  e.bias_first = true, e.residual = false;
+  return e;
+}
+
+TEST_CASE("integers: a bias before the scale") {
+  check_changes({
+      {"with a scale", [](IntegerModel& m) { bias_first(m, m.conv_stem); }, 0},
+      {"without", [](IntegerModel& m) { bias_first(m, m.conv_stem).scale.reset(); }, 0},
+      {"no bias", [](IntegerModel& m) { bias_first(m, m.conv_stem).bias.reset(); }, 149},
+      {"residual", [](IntegerModel& m) { bias_first(m, m.conv_stem).residual = true; }, 149},
+      {"codebook", [](IntegerModel& m) { bias_first(m, m.conv_block); }, 149},
+  });
+}
+
+TEST_CASE("integers: even thresholds") {
+  static const auto even = [](IntegerModel& m, std::vector<int64_t> line, size_t outputs) {
+    fb::EpilogueT& e = *m.op(m.conv_stem).conv2d->epilogue;
+    e = {};
+    std::vector<uint8_t> bytes(outputs * 16);
+    for (size_t n = 0; n < outputs; ++n) std::memcpy(bytes.data() + 16 * n, line.data(), 16);
+    e.even_thresholds = true, e.thresholds = m.b.buffer(bytes);
+    e.threshold_count = 255, e.threshold_step = 1;
+  };
+  constexpr int64_t kMost = int64_t{1} << 61;
+  check_changes({
+      {"as it is",
+       [](IntegerModel& m) {
+         even(m, {-kMost, kMost >> 9}, 40);
+       },
+       0},
+      {"too few",
+       [](IntegerModel& m) {
+         even(m, {0, 1}, 39);
+       },
+       156},
+      {"falling",
+       [](IntegerModel& m) {
+         even(m, {0, -1}, 40);
+       },
+       156},
+      {"far",
+       [](IntegerModel& m) {
+         even(m, {kMost + 1, 1}, 40);
+       },
+       156},
+      {"wide",
+       [](IntegerModel& m) {
+         even(m, {0, (kMost >> 9) + 1}, 40);
+       },
+       156},
+      {"none", [](IntegerModel& m) { m.op(m.conv_stem).conv2d->epilogue->even_thresholds = true; },
+       155},
+  });
+}
+
 TEST_CASE("integers: rounding of tables") {
   check_changes({
       {"bits 9", [](IntegerModel& m) { m.weights(m.w_tables).table_bits = 9; }, 152},

@@ -116,10 +116,10 @@ TEST_CASE("weights") {
       {"exact f32", [](FullModel& f) { f.weights(f.w_dense).numerics = fb::Numerics::exact; }, 142},
       {"exact table", [](FullModel& f) { f.weights(f.w_table).numerics = fb::Numerics::exact; },
        142},
-      {"exact affine beyond a byte",
+      {"exact affine beyond 9 bits",
        [](FullModel& f) {
          f.weights(f.w_affine).numerics = fb::Numerics::exact;
-         f.weights(f.w_affine).affine->zero_halves.assign(1, 300);
+         f.weights(f.w_affine).affine->zero_halves.assign(1, 600);
        },
        142},
       {"exact planes in groups",

@@ -14,7 +14,7 @@ the numbers in the checkpoints mean stands in data/MANIFEST.md under the names g
   uniform_resnet10_2bit, uniform_resnet10_4bit   ResNet-10 for MNIST, uniform grids (C8): Quant
 
 and samples alone, for models that are ONNX already: mnist_unit, mnist_raw, cifar_unit,
-cifar_imagenet, kws_w3a3.
+cifar_imagenet, cifar_imagenet_992 (whole batches of 16), imagenet_200, kws_w3a3.
 
 Checkpoints of torch.save are programs: this script trusts its folder and is a process of its own.
 --check evaluates every network in torch, from the arrays and not from the graph, and compares
@@ -69,6 +69,14 @@ def unit(samples):
     return samples[0] / np.float32(255), samples[1]
 
 
+def imagenet(data, count):
+    from PIL import Image
+    folder = os.path.join(data, "imagenet")
+    rows = [row.split(",") for row in open(os.path.join(folder, "val227_labels.csv")).read().split("\n")[1:count + 1]]
+    pixels = [np.asarray(Image.open(os.path.join(folder, row[0])).convert("RGB"))[1:225, 1:225] for row in rows]
+    return np.stack(pixels).transpose(0, 3, 1, 2).astype(np.float32), np.array([int(row[1]) for row in rows], np.int64)
+
+
 def keywords(data):
     features = np.load(os.path.join(data, "kws/kws_w3a3_mfcc_int8_500x10x49.npy"))
     rows = open(os.path.join(data, "kws/kws_labels.csv")).read().split("\n")[1:]
@@ -81,6 +89,8 @@ SAMPLES = {
     "mnist_raw": lambda d: mnist(d, 5000),
     "cifar_unit": lambda d: unit(cifar(d)),
     "cifar_imagenet": lambda d: normalised(cifar(d), *IMAGENET),
+    "cifar_imagenet_992": lambda d: normalised(cifar(d, 992), *IMAGENET),
+    "imagenet_200": lambda d: normalised(imagenet(d, 200), *IMAGENET),
     "kws_w3a3": keywords,
 }
 

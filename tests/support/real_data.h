@@ -52,6 +52,8 @@ inline NpyFloats read_npy(const std::string& path) {
     numbers(int64_t{});
   else if (header.find("<i4") != std::string::npos)
     numbers(int32_t{});
+  else if (header.find("u1") != std::string::npos)
+    numbers(uint8_t{});
   else
     numbers(int8_t{});
   return out;

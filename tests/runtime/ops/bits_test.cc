@@ -46,7 +46,7 @@ struct LayerCase {
 };
 
 // What a layer's sums become.
-enum class To { bits, steps, bytes, floats };
+enum class To { bits, steps, even_steps, bytes, floats };
 
 struct BinaryLayer {
   LayerCase shape;
@@ -55,6 +55,7 @@ struct BinaryLayer {
   std::vector<uint8_t> counts;
   std::vector<float> alphas, scale, bias;
   std::vector<int32_t> thresholds;
+  std::vector<int64_t> lines;    // start and step of even ones
   std::vector<int8_t> integers;  // of the same weights, where they are dense i8
   Weights weights;
   Conv2dAttr conv{};
@@ -140,7 +141,7 @@ std::vector<unsigned char> expect(BinaryLayer& b, To to) {
   Epilogue& e = b.epilogue();
   e = {};
   const int reach = static_cast<int>(b.weights.inputs / 3 + 1);
-  if (to == To::bits || to == To::steps) {
+  if (to == To::bits || to == To::steps || to == To::even_steps) {
     const size_t count = to == To::bits ? 1 : 3;
     const Ints t = random_ints(outputs * count, 8, -reach, reach);
     b.thresholds.assign(t.begin(), t.end());
@@ -149,6 +150,18 @@ std::vector<unsigned char> expect(BinaryLayer& b, To to) {
                 b.thresholds.begin() + static_cast<long>(n * count + count));
     b.thresholds[0] = INT32_MIN, b.thresholds.back() = INT32_MAX;
     e.thresholds = {b.thresholds.data(), b.thresholds.size()};
+    if (to == To::even_steps) {
+      b.lines.clear(), e.thresholds = {};
+      for (size_t n = 0; n < outputs; ++n) {
+        const int64_t start = int64_t{t[n]} * (int64_t{1} << 31), step = static_cast<int64_t>(n + 1)
+                                                                         << 30;
+        b.lines.push_back(start), b.lines.push_back(step);
+        for (size_t k = 0; k < count; ++k)
+          b.thresholds[n * count + k] = static_cast<int32_t>(std::floor(
+              std::ldexp(static_cast<double>(start + static_cast<int64_t>(k) * step), -32)));
+      }
+      e.even_thresholds = {b.lines.data(), b.lines.size()};
+    }
     e.threshold_count = static_cast<uint32_t>(count), e.threshold_first = 7, e.threshold_step = 5;
     Ints signs;
     std::vector<unsigned char> bytes;
@@ -230,7 +243,7 @@ const std::vector<const char*> kWays = {nullptr,     "xnor_outputs", "xnor_turne
 
 TEST_CASE("bits: layers of signs, all results") {
   for (const int channels : {1, 3, 63, 64, 65, 100, 128})
-    for (const To to : {To::bits, To::steps, To::bytes, To::floats}) {
+    for (const To to : {To::bits, To::steps, To::even_steps, To::bytes, To::floats}) {
       CAPTURE(channels);
       CAPTURE(static_cast<int>(to));
       BinaryLayer b;
@@ -254,7 +267,7 @@ TEST_CASE("bits: strides, dilation, uneven padding, groups, kinds of windows") {
       {1, 3, 3, 5, 4, {5, 5, 1, 1, 1, 1, 4, 4, 4, 4}},     // windows in the padding alone
   };
   for (const LayerCase& c : cases)
-    for (const To to : {To::bits, To::steps, To::bytes, To::floats}) {
+    for (const To to : {To::bits, To::steps, To::even_steps, To::bytes, To::floats}) {
       CAPTURE(c.channels);
       CAPTURE(static_cast<int>(to));
       BinaryLayer b;
@@ -279,7 +292,7 @@ TEST_CASE("bits: what is kept is a quarter of what the file has, or all of it wh
 }
 
 TEST_CASE("bits: many rows and outputs, every number of threads") {
-  for (const To to : {To::bits, To::steps}) {
+  for (const To to : {To::bits, To::steps, To::even_steps}) {
     BinaryLayer b;
     make_layer({1, 30, 30, 64, 600, {3, 3, 1, 1, 1, 1, 1, 1, 1, 1}}, true, &b);
     check_layer(b, to, "xnor_", {nullptr}, {1, 2, 3, 8});
@@ -292,7 +305,7 @@ TEST_CASE("bits: many rows and outputs, every number of threads") {
 
 TEST_CASE("bits: layers of other integers take them as bytes") {
   for (const int channels : {3, 64, 70})
-    for (const To to : {To::bits, To::steps, To::bytes, To::floats}) {
+    for (const To to : {To::bits, To::steps, To::even_steps, To::bytes, To::floats}) {
       BinaryLayer b;
       make_layer({2, 7, 6, channels, 70, {3, 3, 1, 1, 1, 1, 1, 1, 1, 1}}, false, &b);
       check_layer(b, to, "int8_", {nullptr}, {1, 2});
@@ -300,7 +313,7 @@ TEST_CASE("bits: layers of other integers take them as bytes") {
 }
 
 TEST_CASE("bits: bytes in, thresholds behind") {
-  for (const To to : {To::bits, To::steps})
+  for (const To to : {To::bits, To::steps, To::even_steps})
     for (const int channels : {3, 70}) {
       BinaryLayer b;
       make_layer({2, 7, 6, channels, 70, {3, 3, 2, 2, 1, 1, 1, 1, 1, 1}}, false, &b);

@@ -99,6 +99,11 @@ void make_epilogue(Epilogue* e, IntegerLayer* l) {
   const uint32_t outputs = l->weights.outputs;
   l->scale = random_floats(outputs, 2), l->bias = random_floats(outputs, 3);
   for (float& b : l->bias) b *= 5;
+  e->bias_first = l->finish.bias_first;
+  if (e->bias_first) {  // in units of sums, and steps of the output
+    for (float& b : l->bias) b = std::nearbyint(b * 200);
+    for (float& s : l->scale) s *= 0.001f;
+  }
   if (l->finish.scale) e->scale = constant_of(l->scale);
   if (l->finish.bias) e->bias = constant_of(l->bias);
   e->residual = l->finish.residual, e->clamp = l->finish.clamp;
@@ -173,15 +178,22 @@ void IntegerLayer::store(size_t at, uint32_t n, float total) {
   const float inverse = finish.to_f32 ? 1.0f : 1 / finish.y.scale;
   volatile float a = finish.x.scale;
   a = std::ldexp(a, static_cast<int>(kind.table_bits != 0 ? kind.table_shift : 0));
-  a = a * (has_group_scales()       ? 1.0f
-           : kind.lowbit != nullptr ? low.scales_of[n]
-           : kind.dim == 0          ? scales[scales.size() > 1 ? n : 0]
-                                    : read_constant(c.levels, levels.size() > 1 ? level_of[n] : 0));
+  const float weight_scale = has_group_scales()       ? 1.0f
+                             : kind.lowbit != nullptr ? low.scales_of[n]
+                             : kind.dim == 0
+                                 ? scales[scales.size() > 1 ? n : 0]
+                                 : read_constant(c.levels, levels.size() > 1 ? level_of[n] : 0);
+  a = a * weight_scale;
   if (finish.scale) a = a * scale[n];
   if (!finish.to_f32) a = a * inverse;
   volatile float t = total;
+  if (finish.bias_first) {
+    t = t + bias[n];
+    a = finish.x.scale * weight_scale;
+    a = finish.scale ? scale[n] : a / finish.y.scale;
+  }
   t = t * a;
-  if (finish.bias) {
+  if (finish.bias && !finish.bias_first) {
     volatile float b = bias[n];
     if (!finish.to_f32) b = b * inverse;
     t = t + b;

@@ -24,6 +24,7 @@ struct IntegerFinish {
   bool scale = true, bias = true, residual = false, to_f32 = false;
   Clamp clamp{};
   Quantization x{0.02f, 7}, y{0.4f, 100}, r{0.1f, 31};
+  bool bias_first = false;
 };
 
 struct IntegerLayer {

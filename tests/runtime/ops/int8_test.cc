@@ -297,6 +297,19 @@ TEST_CASE("int8 layers: zeros, scales and clamps at their ends") {
   check_linear(9, 30, 20, {}, f);
 }
 
+TEST_CASE("int8 layers: a bias before the scale") {
+  IntegerFinish f;
+  f.bias_first = true;
+  for (const bool scale : {false, true}) {
+    f.scale = scale;
+    check_linear(9, 30, 20, {}, f);
+    check_linear(1, 64, 33, {}, f);
+    check_conv({2, 7, 7, 16, 70, kSame, 1, {}, f}, {1u, 3u});
+    check_conv({1, 9, 9, 70, 70, kSame, 70, {}, f}, {1u, 2u});
+    f.clamp = {Activation::clamp, 0, 30};
+  }
+}
+
 TEST_CASE("int8 layers: what contradicts itself is refused, by stable ids") {
   const auto id_of = [](const IntegerWeights& w, auto&& edit) {
     IntegerLayer l;

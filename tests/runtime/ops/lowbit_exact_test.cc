@@ -59,6 +59,47 @@ TEST_CASE("lowbit integers: linear, every exact encoding, odd sizes") {
   }
 }
 
+TEST_CASE("lowbit integers: a bias before the scale") {
+  IntegerFinish f;
+  f.bias_first = true;
+  for (const LowbitSpec& spec : exact_lowbit_specs())
+    for (const int rows : {1, 17}) {
+      CAPTURE(spec.str());
+      IntegerLayer l;
+      make_linear(rows, 83, 37, weights_of(spec), f, &l);
+      check(l, {"unpack8", "unpack_dot"}, {1u});
+      if (has_masked_dot(spec)) check(l, {"masked_dot"}, {1u});
+    }
+}
+
+// Codes of 8 bits less zero points inside of them: a third of the outputs has weights beyond s8.
+TEST_CASE("lowbit integers: weights of 9 bits") {
+  LowbitSpec wide;
+  wide.bits = 8, wide.zeros = Zeros::output;
+  for (const int shifted : {-40, 3, 254}) {
+    wide.shifted = 2 * (shifted / 2);
+    CAPTURE(wide.str());
+    IntegerFinish first;
+    first.bias_first = true;
+    for (const IntegerFinish& f : {kAll, kFloats, first, IntegerFinish{false, false}}) {
+      IntegerLayer l;
+      make_linear(3, 83, 37, weights_of(wide), f, &l);
+      check(l, {"unpack8", "unpack_dot"}, {1u});
+    }
+    for (const InputOrder order : {InputOrder::kh_kw_cin, InputOrder::cin_kh_kw})
+      for (const IntegerConv& c : {IntegerConv{1, 7, 7, 16, 70, kSame, 1, {}, kAll},
+                                   {2, 9, 8, 5, 5, {3, 3, 2, 2, 1, 1, 1, 1, 1, 1}, 5, {}, first},
+                                   {1, 6, 7, 4, 12, kSame, 2, {}, kAll},
+                                   {2, 5, 6, 8, 24, kPoint, 1, {}, first}}) {
+        IntegerConv conv = c;
+        conv.weights = weights_of(wide, order);
+        IntegerLayer l;
+        make_conv(conv, &l);
+        check(l, {"unpack8"}, {1u, 3u});
+      }
+  }
+}
+
 TEST_CASE("lowbit integers: any number of threads, kept panels") {
   const std::vector<LowbitSpec> specs = exact_lowbit_specs();
   for (const size_t i : {size_t{3}, specs.size() - 2}) {
@@ -131,7 +172,7 @@ TEST_CASE("lowbit integers: weights that are none are refused, by stable ids") {
   LowbitSpec affine, grouped, table, values, planes, groups;
   CHECK(id_of(affine, [](IntegerLayer&) {}) == 0);
   CHECK(id_of(affine, [](IntegerLayer& l) { l.low.zeros[0] = 240; }) == 0);
-  CHECK(id_of(affine, [](IntegerLayer& l) { l.low.zeros[0] = 300; }) == 142);
+  CHECK(id_of(affine, [](IntegerLayer& l) { l.low.zeros[0] = 600; }) == 142);
   CHECK(id_of(affine, [](IntegerLayer& l) { l.in[0].quantization = {}; }) == 337);
   grouped.axis = ScaleAxis::group, grouped.group = 8;
   CHECK(id_of(grouped, [](IntegerLayer&) {}) == 142);

@@ -58,6 +58,7 @@ void make_affine(const LowbitSpec& s, Bits& bits, LowbitWeights* w) {
   // In the middle of the codes, where integers are smallest; of 8 bits always within s8.
   for (size_t i = 0; i < zeros; ++i) {
     int halves = 2 * lowest + range + (s.bits < 8 ? 2 * int(pick(bits, 3)) - 2 : 0);
+    halves += i % 3 == 0 ? s.shifted : 0;
     if (s.odd_zeros && (zeros == 1 || i % 2 == 0)) halves -= 1;
     w->zeros.push_back(static_cast<int16_t>(halves));
   }

@@ -21,6 +21,7 @@ struct LowbitSpec {
   bool is_signed = false;
   Zeros zeros = Zeros::none;
   bool odd_zeros = false;  // halves that are odd in some outputs, or in the layer's
+  int shifted = 0;         // added to zeros, in halves: integers leave s8
   bool integers = false;   // of a table, else values
   int most = 127;          // of the size of those integers
   uint32_t offsets = 0;    // of a table: 0, 1 or 2 for one per output
