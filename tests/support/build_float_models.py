@@ -18,10 +18,9 @@ For each NAME that FOLDER is asked for, it gets NAME.onnx and
   resnet18     ImageNet; "And the Bit Goes Down"'s codebooks, decoded to plain floats
 
 TensorFlow Lite files are read by the few lines below, which know the operators of these two networks
-and no others; their softmax is left out. The ONNX graph takes images N,C,H,W. --check compares them with the
-golden outputs beside the files. Needs numpy, onnx.
+and no others; their softmax is left out. The ONNX graph takes images N,C,H,W. Needs numpy, onnx.
 
-usage: build_float_models.py DATA_FOLDER FOLDER NAME... [--check]
+usage: build_float_models.py DATA_FOLDER FOLDER NAME...
 """
 import argparse
 import gzip
