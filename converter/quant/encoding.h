@@ -95,8 +95,8 @@ Result<void> check(const Encoding&, int64_t outputs, int64_t inputs);
 std::vector<float> decode(const Encoding&, int64_t outputs, int64_t inputs);
 
 // Whether layers of these weights can sum integers; then, by schema/README.md, Numerics: the
-// integer weights [outputs][inputs], -127..127 (128 in books, 255 in Affine, kMostInteger in Table),
-// and the scale of one output's: 1 where group_scales() says what groups of stored columns have.
+// integer weights [outputs][inputs], -127..127 (books 128, Affine 255, Table kMostInteger), and
+// the scale of one output's: 1 where group_scales() says what groups of stored columns have.
 inline constexpr int32_t kMostInteger = 32639;
 bool is_integer(const Encoding&);
 const Scales* group_scales(const Encoding&);  // of a Table; null: there are none
