@@ -273,8 +273,8 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
                                         "." + std::to_string(v & 255));
   const CLI::Validator finite(
       [](std::string& text) {
-        const double v = std::strtod(text.c_str(), nullptr);
-        return std::isfinite(v) ? std::string() : text + " is not a number to compare with";
+        const double limit = std::strtod(text.c_str(), nullptr);
+        return std::isfinite(limit) ? std::string() : text + " is not a number to compare with";
       },
       "");
   std::map<std::string, std::vector<std::string>> words;  // for each method

@@ -82,15 +82,16 @@ TEST_CASE("affine: integers are halves of steps where the zero is odd") {
   CHECK(quant::integers_of(a, 2, 4) == std::vector<int16_t>{-3, -1, 1, 3, 1, 0, -1, -2});
   CHECK(quant::weight_scale(a, 1) == 10);
 
-  Affine wide;  // odd numerators up to 255
+  Affine wide;  // odd numerators beyond 9 bits
   wide.bits = 8;
-  wide.zero_halves = {255};
+  wide.zero_halves = {301};
   wide.scales = {ScaleAxis::layer, 0, {1}};
-  wide.codes = {64, 191};
-  CHECK(quant::is_integer(wide));  // -127 and 127 are all it uses
-  wide.codes = {63, 191};
+  wide.codes = {23, 191};
+  CHECK(quant::is_integer(wide));  // -255 and 81 are all it uses
+  CHECK(quant::integers_of(wide, 1, 2) == std::vector<int16_t>{-255, 81});
+  wide.codes = {22, 191};
   CHECK(!quant::is_integer(wide));
-  CHECK(quant::decode(wide, 1, 2) == Floats{-64.5f, 63.5f});
+  CHECK(quant::decode(wide, 1, 2) == Floats{-128.5f, 40.5f});
   a.scales = {ScaleAxis::group, 4, {1, 2}};
   CHECK(!quant::is_integer(a));
 }
