@@ -53,7 +53,9 @@ std::vector<std::string> usual_bits(const std::string& method) {
 
 // A plane or two more than the average, so that groups can differ.
 std::string planes_for(double bits) {
-  return std::to_string(std::clamp(static_cast<int>(std::ceil(bits)) + 2, 4, quant::kMaxPlanes));
+  const double planes = std::ceil(bits) + 2;  // no number of bits is refused elsewhere
+  if (!(planes < quant::kMaxPlanes)) return std::to_string(quant::kMaxPlanes);
+  return std::to_string(planes < 4 ? 4 : static_cast<int>(planes));
 }
 
 Variant at_bits(const ConvertOptions& o, const std::string& method, const std::string& bits) {
@@ -116,6 +118,7 @@ std::vector<Variant> curve_variants(const ConvertOptions& o) {
         bits.clear();
         std::stringstream numbers(word.substr(equals + 1));
         for (std::string b; std::getline(numbers, b, '+');) bits.push_back(b);
+        if (word.back() == '+' || std::count(bits.begin(), bits.end(), "") != 0) bits.clear();
         if (bits.empty()) refuse(word, "numbers of bits joined by + are expected behind =");
       }
       for (const std::string& b : bits) {

@@ -32,6 +32,9 @@ constexpr double kRoundingTolerance = 0.25;
 // in f32 beside a sum.
 constexpr float kBiasSlack = 1e-6f, kMostBias = 1 << 23;
 
+// Sums are compared as f32, so thresholds stay where those are exact.
+constexpr int64_t kMostFloatSum = int64_t{1} << 24;
+
 // Thresholds of an output that files store one by one whatever they are.
 constexpr int64_t kMostPlainThresholds = 4;
 
@@ -48,8 +51,8 @@ struct SumSteps {
 void continue_evenly(std::span<int64_t> row, int64_t low, int64_t high) {
   std::vector<int64_t> least(row.begin(), row.end()), most = least;
   for (size_t k = 0; k < row.size(); ++k) {
-    if (row[k] <= low) least[k] = -kMostEvenThreshold;
-    if (row[k] > high) most[k] = kMostEvenThreshold;
+    if (row[k] <= low) least[k] = std::min(least[k], -kMostFloatSum);
+    if (row[k] > high) most[k] = std::max(most[k], kMostFloatSum);
   }
   if (const auto steps = even_steps(least, most))
     for (size_t k = 0; k < row.size(); ++k) row[k] = steps->at(k);

@@ -132,7 +132,7 @@ inline void finish_bytes(const GemmArgs& a, const int32_t* sums, const RowAt& ro
     typename V::Int q[4];
     _Pragma("GCC unroll 4") for (size_t i = 0; i < 4; ++i) {
       const typename V::F t = v[i % NV].value(sums + (r * NV + i) * V::kLanes, first);
-      q[i] = V::whole_within(row_at.add(t, r + i / NV, i % NV), least, most);
+      q[i] = RowAt::whole(row_at.add(t, r + i / NV, i % NV), least, most);
     }
     const typename V::Raw bytes = V::pack4(q[0], q[1], q[2], q[3], bounds);
     _Pragma("GCC unroll 4") for (int i = 0; i < kRows; ++i)
@@ -147,11 +147,15 @@ inline void finish_bytes(const GemmArgs& a, const int32_t* sums, const RowAt& ro
     }
 }
 
-// Rows as they come, and nothing to add.
-template <class V>
+// Rows as they come, and nothing to add; kTame as Finish::tame.
+template <class V, bool kTame>
 struct PlainRows {
   size_t operator()(size_t r) const { return r; }
   static constexpr bool bias_first() { return false; }
+  static typename V::Int whole(typename V::F t, typename V::F least, typename V::F most) {
+    if constexpr (kTame) return V::whole(t);
+    return V::whole_within(t, least, most);
+  }
   typename V::F add(typename V::F t, size_t, size_t) const { return t; }
 };
 template <class V>
@@ -160,6 +164,9 @@ struct AnyRows {
   Finish f;
   size_t operator()(size_t r) const { return order ? order[r] : r; }
   bool bias_first() const { return f.bias_first; }
+  static typename V::Int whole(typename V::F t, typename V::F least, typename V::F most) {
+    return V::whole_within(t, least, most);
+  }
   typename V::F add(typename V::F t, size_t r, size_t j) const {
     if (!f.residual) return t;
     return V::add(t, residual<V>(f, f.residual + (*this)(r)*f.residual_stride + j * V::kLanes));
@@ -181,8 +188,11 @@ template <class V, int R, int NV>
 void tile(const GemmArgs& a) {
   alignas(64) int32_t sums[R * NV * V::kLanes];
   multiply<V, R, NV>(a, sums);
-  if (a.y8 && !a.row_at && !a.finish.residual && !a.finish.bias_first)
-    finish_bytes<V, R, NV>(a, sums, PlainRows<V>{});
+  const bool plain = a.y8 && !a.row_at && !a.finish.residual && !a.finish.bias_first;
+  if (V::kTame && plain && a.finish.tame)
+    finish_bytes<V, R, NV>(a, sums, PlainRows<V, V::kTame>{});
+  else if (plain)
+    finish_bytes<V, R, NV>(a, sums, PlainRows<V, false>{});
   else if (a.y8)
     finish_bytes<V, R, NV>(a, sums, AnyRows<V>{a.row_at, a.finish});
   else

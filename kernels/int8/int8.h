@@ -95,6 +95,7 @@ struct Finish {
   float min, max;           // of t; for u8 whole numbers between -zero and 255 - zero
   int32_t zero;             // of the output, u8 only
   bool bias_first = false;  // bias is there, and added before the scale is multiplied
+  bool tame = false;        // u8: |t| < 2^31 without a residual, and max = 255 - zero
 };
 
 // Which inputs of a panel are multiplied: `count` runs of GemmArgs::inputs, the first from input

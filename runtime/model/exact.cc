@@ -138,10 +138,13 @@ Status check_encoding(const Weights& w, Largest* largest) {
 }  // namespace
 
 uint64_t most_integer(const Weights& w) {
-  if (w.encoding != Encoding::table) return 128;
   Largest largest;
-  add_table(w.table, &largest);
-  return largest.most();
+  if (w.encoding == Encoding::table) {
+    add_table(w.table, &largest);
+    return largest.most();
+  }
+  if (w.encoding != Encoding::affine || !check_affine(w, &largest).ok()) return 128;
+  return largest.most() < 128 ? 128 : largest.most();
 }
 
 AffineInteger affine_integer(const AffineWeights& a, uint32_t output) {

@@ -25,7 +25,8 @@ constexpr bool fits_s8(int64_t v) {
 // whatever order it is made (QRT-E0153).
 Status check_integers(const Weights&);
 
-// No integer of checked weights is larger: of a table the largest that it has, else 128.
+// No integer of checked weights is larger: of a table the largest that it has, of affine codes
+// that or 128, else 128.
 uint64_t most_integer(const Weights&);
 
 }  // namespace qrt

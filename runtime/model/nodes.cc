@@ -90,6 +90,8 @@ Status read_thresholds(Reader& r, const fb::Epilogue& e, const Weights& w, Epilo
               kBadModel, 155, "thresholds stand beside a scale, bias, residual or clamp");
   QRT_REQUIRE(w.numerics == Numerics::exact, kBadModel, 157,
               "thresholds are for layers of exact numerics only");
+  QRT_REQUIRE(w.encoding != Encoding::table || w.table.scales.axis != ScaleAxis::group, kBadModel,
+              157, "thresholds of sums with a scale per group of inputs");
   Bytes bytes;
   const uint64_t each = e.even_thresholds() ? 16 : static_cast<uint64_t>(count) * 4;
   QRT_TRY(read_buffer(r, e.thresholds(), &bytes));

@@ -144,6 +144,11 @@ Status finish_constants(const Epilogue& e, PrepareContext& context, Int8Layer* l
   if (!bytes) return {};
   const ByteBounds bounds = byte_bounds(e.clamp, layer->y);
   layer->min = bounds.lo, layer->max = bounds.hi;
+  // Sums are of 32 bits, so |t| is at most 2^31 / 4 + 2^28.
+  layer->tame = bounds.hi == static_cast<float>(255 - layer->y.zero);
+  for (size_t n = 0; n < layer->outputs; ++n)
+    layer->tame = layer->tame && std::fabs(layer->scale[n]) <= 0.25f &&
+                  (layer->bias == nullptr || std::fabs(layer->bias[n]) <= 0x1p28f);
   return {};
 }
 
@@ -181,6 +186,7 @@ i8::Finish Int8Layer::finish_at(const RunContext& context, size_t row, size_t ou
   f.min = min, f.max = max;
   f.zero = y.zero;
   f.bias_first = bias_first;
+  f.tame = tame;
   return f;
 }
 
@@ -264,6 +270,9 @@ Status Int8Op::choose(PrepareContext& context) {
   QRT_TRY(strategy_->prepare(layer_, context));
   QRT_TRY(wide_.prepare(layer_, context));
   strategy_->write_kernel_name(layer_, kernel_name_, sizeof kernel_name_);
+  const size_t length = std::strlen(kernel_name_);
+  if (wide_.count() != 0)
+    std::snprintf(kernel_name_ + length, sizeof kernel_name_ - length, " +%zu wide", wide_.count());
   return {};
 }
 

@@ -24,7 +24,7 @@ struct Int8Layer : LayerGeometry {
   float* scale = nullptr;
   float* bias = nullptr;  // null: none
   float residual_scale = 0, min = 0, max = 0;
-  bool bias_first = false;
+  bool bias_first = false, tame = false;  // kernels::int8::Finish
 
   // Of codebooks: derived by derive_codes().
   size_t blocks = 0, scopes = 1;

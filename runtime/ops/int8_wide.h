@@ -17,6 +17,7 @@ class WideOutputs {
  public:
   // Finds them and keeps their weights as i16. QRT-E0334.
   Status prepare(const Int8Layer&, PrepareContext&);
+  size_t count() const { return count_; }
   // Writes them over what a strategy stored.
   void run(const Int8Layer&, const RunContext&) const;
 

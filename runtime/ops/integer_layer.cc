@@ -72,10 +72,6 @@ class IntegerLayer final : public Op {
     expands_ = bits;
     if (bits) in[0] = as_bytes(in[0]);
     const Weights& w = *weights_of(node);
-    if (e.threshold_count != 0 && w.encoding == Encoding::table &&
-        w.table.scales.axis == ScaleAxis::group)
-      return Status(Code::unsupported, 339, "thresholds of sums with a scale per group of inputs")
-          .next("convert the model again");
     const uint64_t most = uint64_t{w.inputs} * 255 * most_integer(w);
     QRT_TRY(thresholds_.prepare(e, w.outputs, most, context));
     if (thresholds_.present()) out = as_sums(out);

@@ -253,6 +253,10 @@ TEST_CASE("report: curves that cannot be") {
         {"uniform=1", "bits=1 needs grid=original"},
         {"bwn=1", "no number of bits to set"},
         {"alq=", "joined by +"},
+        {"uniform=8++4", "joined by +"},
+        {"uniform=8+", "joined by +"},
+        {"alq=1e300", "1e300"},
+        {"alq=nan", "nan"},
         {"esb=1", "needs zero=no"}}) {
     std::vector<std::string> words = data;
     words.insert(words.end(), {"--curve", curve});

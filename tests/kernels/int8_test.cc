@@ -49,7 +49,7 @@ struct Case {
   bool extreme = false;  // only the ends of both ranges
   bool scale = false, bias = false, residual = false;
   int zero = 0;
-  bool bias_first = false;
+  bool bias_first = false, tame = false;
   std::string str() const {
     return std::to_string(rows) + " x " + std::to_string(inputs) + " x " + std::to_string(outputs);
   }
@@ -65,6 +65,9 @@ std::vector<Case> cases() {
     all.push_back({rows, 40, 36, 128, false, true, true, true, 255});
   for (const size_t outputs : {3u, 8u, 16u, 17u, 33u, 50u})
     all.push_back({15, 40, outputs, 128, false, outputs % 2 == 0, true, outputs == 50, 17, true});
+  for (const size_t outputs : {7u, 16u, 32u, 33u, 50u, 64u})
+    for (const bool extreme : {false, true})
+      all.push_back({29, 40, outputs, 128, extreme, true, outputs != 33, false, 17, false, true});
   all.push_back({9, 4096, 40, 255, true, true, false, false, 0});
   all.push_back({9, 4608, 33, 0, true, false, false, false, 128});
   return all;
@@ -97,7 +100,7 @@ struct Layer {
     if (c.bias) f.bias = bias.data();
     if (c.residual) f.residual = residual.data();
     f.residual_stride = c.outputs, f.residual_scale = 0.37f, f.residual_zero = 100;
-    f.zero = c.zero, f.bias_first = c.bias_first;
+    f.zero = c.zero, f.bias_first = c.bias_first, f.tame = c.tame;
     f.min = to_u8 ? static_cast<float>(-c.zero) : -50.0f;
     f.max = to_u8 ? static_cast<float>(255 - c.zero) : 1e9f;
     return f;

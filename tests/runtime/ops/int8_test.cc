@@ -295,6 +295,10 @@ TEST_CASE("int8 layers: zeros, scales and clamps at their ends") {
   check_linear(9, 30, 20, {}, f);
   f = {false, false, false, false, {}, {1.17549435e-38f, 0}, {8e37f, 3}, {}};
   check_linear(9, 30, 20, {}, f);
+  for (const float y_scale : {1e-10f, 1e-5f, 1e-2f}) {  // results far beyond int32, or just so
+    f = {false, false, false, false, {}, {1, 7}, {y_scale, 3}, {}};
+    check_linear(29, 30, 33, {}, f);
+  }
 }
 
 TEST_CASE("int8 layers: a bias before the scale") {

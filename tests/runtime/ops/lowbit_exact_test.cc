@@ -100,6 +100,32 @@ TEST_CASE("lowbit integers: weights of 9 bits") {
   }
 }
 
+TEST_CASE("lowbit integers: thresholds among the sums of weights of 9 bits") {
+  const std::vector<uint8_t> codes = {255, 4};
+  const std::vector<int16_t> zeros = {0, 510};  // 255 and 4 - 255
+  const std::vector<float> scales = {1, 1};
+  const std::vector<int32_t> thresholds = {50000, 65025, -64005, -50000};
+  Weights w{};
+  w.outputs = 2, w.inputs = 1, w.numerics = Numerics::exact, w.encoding = Encoding::affine;
+  w.affine = {8,
+              false,
+              {zeros.data(), zeros.size()},
+              {codes.data(), codes.size()},
+              {ScaleAxis::output, 0, constant_of(scales)}};
+  LinearAttr linear{&w, {}};
+  linear.epilogue.thresholds = {thresholds.data(), thresholds.size()};
+  linear.epilogue.threshold_count = 2, linear.epilogue.threshold_step = 1;
+  Node node;
+  node.name = "fc", node.kind = OpKind::linear, node.linear = &linear;
+  HostTensor x = tensor_of(DType::u8, shape({5, 1}), std::vector<uint8_t>{0, 196, 197, 254, 255});
+  x.quantization = {1, 0};
+  HostTensor y{DType::u8, shape({5, 2}), std::vector<unsigned char>(10), false, {1, 0}};
+  OpRun run;
+  REQUIRE(run(node, {x}, &y).ok());
+  CHECK(y.bytes == std::vector<unsigned char>{0, 2, 0, 2, 1, 2, 1, 1, 2, 1});
+  CHECK(run.kernel.find("+2 wide") != std::string::npos);
+}
+
 TEST_CASE("lowbit integers: any number of threads, kept panels") {
   const std::vector<LowbitSpec> specs = exact_lowbit_specs();
   for (const size_t i : {size_t{3}, specs.size() - 2}) {
