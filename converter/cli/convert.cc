@@ -435,6 +435,9 @@ void judge(const ConvertOptions& o, const ir::Graph& original, const Samples& sa
          o.model);
     return build(o, graph, info, data).file;
   };
+  steps.missed = [&](const Variant& v, const std::string& why) {
+    result.warnings.push_back("no point \"" + v.name + "\" of the curve: " + why);
+  };
   result.points = measure_points(steps, original, result.file, test, others);
   for (const SearchPoint& p : result.search.curve)
     if (p.bytes != result.file.size() && p.accuracy.rows > 0)

@@ -93,7 +93,13 @@ std::vector<ReportPoint> measure_points(const PointSteps& steps, const ir::Graph
     const auto inner = [&](const quant::ProgressStep& s) {
       steps.show({from + s.done / all, 0, others[i].name});
     };
-    const std::vector<uint8_t> other = steps.convert(others[i], inner);
+    std::vector<uint8_t> other;
+    try {
+      other = steps.convert(others[i], inner);
+    } catch (const ToolError& e) {
+      steps.missed(others[i], e.what());
+      continue;
+    }
     ReportPoint p{others[i].name, other.size(), {}};
     p.series = others[i].series, p.mark = others[i].mark;
     // Settings that a small network clips to those of another point add nothing.

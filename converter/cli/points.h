@@ -48,9 +48,11 @@ struct PointSteps {
   std::function<void(const quant::ProgressStep&)> show;
   // The file of another conversion.
   std::function<std::vector<uint8_t>(const Variant&, const quant::Progress&)> convert;
+  // Another conversion that could not be made, and why.
+  std::function<void(const Variant&, const std::string& why)> missed;
 };
 
-// The float model, `file`, and the others, each judged on the test rows.
+// The float model, `file`, and the others that can be made, each judged on the test rows.
 std::vector<ReportPoint> measure_points(const PointSteps&, const ir::Graph& original,
                                         std::span<const uint8_t> file, const TestData&,
                                         std::span<const Variant> others);

@@ -260,7 +260,9 @@ struct Avx2 {
     constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
     return _mm256_cvtps_epi32(_mm256_round_ps(v, kNearest));
   }
-  static Int whole_within(F v, F, F most) { return whole(_mm256_min_ps(most, v)); }
+  static Int whole_within(F v, F, F most) {
+    return whole(_mm256_min_ps(most, v));
+  }
   static Raw pack4(Int a, Int b, Int c, Int d, const Bounds& bounds) {
     const Int ab = _mm256_adds_epi16(_mm256_packs_epi32(a, b), bounds.zero);
     const Int cd = _mm256_adds_epi16(_mm256_packs_epi32(c, d), bounds.zero);
