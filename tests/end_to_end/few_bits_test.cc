@@ -79,6 +79,12 @@ TEST_CASE("few bits: 8 of them on ResNet-8") {
 TEST_CASE("few bits: 8 of them on ResNet-20") {
   check_network("resnet20", 734, 800);
 }
+TEST_CASE("few bits: 8 of them on SqueezeNet") {
+  check_network("squeezenet", 366, 500);
+}
+TEST_CASE("few bits: 8 of them on MobileNet-V1") {
+  check_network("mobilenet", 328, 500);
+}
 
 TEST_SUITE_END();
 
