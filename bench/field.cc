@@ -113,9 +113,14 @@ void Field::add_ours(const std::string& level, kernels::IsaSet isa) {
       add_coded(level, isa, {Coding::Kind::exact, 0, 0, 0, bits, fraction}, ways);
     };
     add_esb(4, 1,
-            {{"shift_decode"}, {"unpack8"}, {"unpack8", true}, {"shift_dot"}, {"unpack_dot"}});
+            {{"shift_decode"},
+             {"unpack8"},
+             {"unpack8", true},
+             {"shift_dot"},
+             {"masked_dot"},
+             {"unpack_dot"}});
     for (const auto& [bits, fraction] : {std::pair{5u, 2}, {6u, 3}, {6u, 2}, {8u, 4}})
-      add_esb(bits, fraction, {{"shift_decode"}, {"shift_dot"}});
+      add_esb(bits, fraction, {{"shift_decode"}, {"shift_dot"}, {"masked_dot"}});
     if (level == "avx512vnni" || level == "neondot") return;  // adding needs neither
     for (const auto& [bits, fraction] : {std::pair{4u, 1}, {2u, 0}})
       add_esb(bits, fraction, {{"shift_grouped"}, {"shift_add"}});

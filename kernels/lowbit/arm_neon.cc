@@ -12,7 +12,7 @@ namespace {
 
 struct Neon : NeonBase {
   using Short = int16x8_t;
-  static constexpr int kOutputs = 2;
+  static constexpr int kOutputs = 2, kChains = 1, kMostFactor = 127;
   static constexpr size_t kWiden = 4;
   static Short zero() { return vdupq_n_s16(0); }
   static Short mac(Short s, Vec codes, Vec x) {
@@ -24,7 +24,7 @@ struct Neon : NeonBase {
 
 }  // namespace
 
-const Kit lowbit_neon = {unpack<Neon>, integers<Neon>, floats<Neon>, Neon::kBytes,
-                         spread<Neon>, dot<Neon>,      finish};
+const Kit lowbit_neon = {unpack<Neon>,  integers<Neon>, floats<Neon>, Neon::kBytes,
+                         can_dot<Neon>, spread<Neon>,   dot<Neon>,    finish};
 
 }  // namespace qrt::kernels::lowbit

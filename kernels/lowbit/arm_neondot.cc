@@ -12,8 +12,8 @@ namespace {
 
 struct NeonDot : NeonBase {
   using Short = int32x4_t;
-  static constexpr int kOutputs = 4;
-  static constexpr size_t kWiden = 64;
+  static constexpr int kOutputs = 4, kChains = 2, kMostFactor = 0;
+  static constexpr size_t kWiden = 0;
   static Short zero() { return vdupq_n_s32(0); }
   static Short mac(Short s, Vec codes, Vec x) {
     return vdotq_s32(s, vreinterpretq_s8_u8(codes), vreinterpretq_s8_u8(x));
@@ -23,7 +23,7 @@ struct NeonDot : NeonBase {
 
 }  // namespace
 
-const Kit lowbit_neondot = {unpack<NeonDot>, integers<NeonDot>, floats<NeonDot>, NeonDot::kBytes,
-                            spread<NeonDot>, dot<NeonDot>,      finish};
+const Kit lowbit_neondot = {unpack<NeonDot>,  integers<NeonDot>, floats<NeonDot>, NeonDot::kBytes,
+                            can_dot<NeonDot>, spread<NeonDot>,   dot<NeonDot>,    finish};
 
 }  // namespace qrt::kernels::lowbit

@@ -6,14 +6,24 @@
 // for a whole vector of bytes. The upper half of a byte is shifted down first (kHalves 2) where the
 // multiply-add takes only small factors.
 //
+// Codes with a map are shifted down place by place and looked up in a table of 16 bytes, which
+// repeats the map of fewer. Factors are map[c] where they may be signed (kSigned), else map[c] less
+// a number that makes them unsigned; that number times the sum of x is added in the end.
+//
 //   kBytes                     of a vector
 //   kPlaces(bits), kHalves     places that have sums of their own; 1 or 2
-//   kWiden, kSharesX           vectors until sums are widened; outputs share vectors of x
+//   kWiden, kSharesX           vectors until sums are widened, 0: once, in the end; outputs share
+//                              vectors of x
 //   Vec load(p) set1(byte) xor_(a, b) and_(a, b) upper(v)   upper: bytes' high halves, other bits
 //   any Short zero() mac(s, codes, x) where x is a Vec of s8   Long zero_long() widen(long, s)
 //   add_long down(long, shift) across(long[kOutputs], to)          the sum of every vector's lanes
+// and for maps:
+//   kSigned, kChains, kMostFactor   factors; sums of an output; 0 or the bound of what a vector's
+//                                   factors of one lane may add up to: maps are such (map_reach())
+//   down8(v, shift)   bytes, other bits above; index(v) low four bits; look_up(table, i)
+//   repeat16(p)       the table
 // and for trits, which become codes of two bits first, bytes or words of a vector:
-//   or_ add8 sub8 set16 mul_high select(m, a, b) shl3 shl4 repeat16(p) look_up(table, i)
+//   or_ add8 sub8 set16 mul_high select(m, a, b) shl3 shl4
 //
 // Short sums of maddubs-like products: factors are below 16, so a product pair is within
 // 2 * 15 * 128 = 3840 and kWiden * kHalves of them within 16 bits for 4 * 2.
@@ -44,7 +54,7 @@ void spread_trits(const SpreadArgs& a) {
 template <class V>
 void spread(const SpreadArgs& a) {
   if (a.bits == kTrits) return spread_trits<V>(a);
-  const size_t places = 8 / a.bits, block = V::kBytes * places;
+  const size_t places = dot_places(a.bits), block = V::kBytes * places;
   int8_t* to = a.to;
   size_t k0 = 0;
   for (; k0 + block <= a.inputs; k0 += block)
@@ -59,16 +69,43 @@ void spread(const SpreadArgs& a) {
     }
 }
 
-template <class V, uint32_t kCodeBits>
+// What the size of factors of a map is: their distance where they are made unsigned.
+struct Reach {
+  int low = 0, high = 0;  // of the integers
+  int size = 0;
+};
+template <class V>
+Reach map_reach(uint32_t bits, const int8_t* map) {
+  Reach r;
+  for (uint32_t c = 0; c < 1u << bits; ++c) {
+    r.low = map[c] < r.low ? map[c] : r.low;
+    r.high = map[c] > r.high ? map[c] : r.high;
+  }
+  r.size = !V::kSigned ? r.high - r.low : r.high > -r.low ? r.high : -r.low;
+  return r;
+}
+
+template <class V>
+bool can_dot(uint32_t bits, const int8_t* map) {
+  if (bits == kTrits) return map == nullptr;
+  if (bits != 1 && bits != 2 && bits != 4) return false;
+  return map == nullptr || V::kMostFactor == 0 ||
+         map_reach<V>(bits, map).size * static_cast<int>(8 / bits) <= V::kMostFactor;
+}
+
+template <class V, uint32_t kCodeBits, bool kMapped = false>
 struct DotLoop {
   static constexpr bool kFives = kCodeBits == kTrits;
   static constexpr uint32_t kBits = kFives ? 2 : kCodeBits;
-  static constexpr int kPlaces = 8 / static_cast<int>(kBits) / V::kHalves;
+  static constexpr int kInByte = 8 / static_cast<int>(kBits);
+  // Sums of an output.
+  static constexpr int kPlaces = kMapped ? V::kChains : kInByte / V::kHalves;
   // Bytes of x for a vector of codes.
   static constexpr size_t kBlock = V::kBytes * (kFives ? 5 : 8 / kBits);
 
 #define QRT_EACH_OUTPUT _Pragma("GCC unroll 4") for (int o = 0; o < V::kOutputs; ++o)
 #define QRT_EACH_PLACE _Pragma("GCC unroll 4") for (int s = 0; s < kPlaces; ++s)
+#define QRT_EACH_CODE _Pragma("GCC unroll 8") for (int s = 0; s < kInByte; ++s)
 
   // A vector of each of kCount rows.
   template <int kCount>
@@ -79,9 +116,18 @@ struct DotLoop {
 #define QRT_EACH_ROW _Pragma("GCC unroll 4") for (int o = 0; o < kCount; ++o)
     typename V::Vec w[kCount];
     QRT_EACH_ROW {
-      __builtin_prefetch(p[o] + at + ahead);
+      __builtin_prefetch(p[o] + at + ahead, 0, 2);
       w[o] = V::load(p[o] + at);
-      if constexpr (!kFives) w[o] = V::xor_(w[o], flip);
+      if constexpr (!kFives && !kMapped) w[o] = V::xor_(w[o], flip);
+    }
+    if constexpr (kMapped) {
+      typename V::Vec v[kInByte];
+      QRT_EACH_CODE v[s] = V::load(x + s * static_cast<int>(V::kBytes));
+      QRT_EACH_ROW QRT_EACH_CODE {
+        const typename V::Vec c = s == 0 ? w[o] : V::down8(w[o], s * static_cast<int>(kBits));
+        sum[o][s % kPlaces] = V::mac(sum[o][s % kPlaces], V::look_up(flip, V::index(c)), v[s]);
+      }
+      return;
     }
     if constexpr (kFives) {
       const typename V::Vec v = V::load(x + 4 * V::kBytes);
@@ -101,8 +147,8 @@ struct DotLoop {
 #undef QRT_EACH_ROW
   }
 
-  // 1 <= `blocks` <= kWiden vectors of every row; sums go to `to`. Of its own, or sums would live
-  // in memory.
+  // 1 <= `blocks` <= kWiden vectors of every row, any number where that is 0; sums go to `to`. Of
+  // its own, or sums would live in memory.
   static inline __attribute__((always_inline)) void some(
       const uint8_t* const (&p)[V::kOutputs], size_t blocks, const int8_t* x, typename V::Vec flip,
       size_t ahead, typename V::Long (&to)[V::kOutputs][kPlaces]) {
@@ -120,12 +166,33 @@ struct DotLoop {
     QRT_EACH_OUTPUT QRT_EACH_PLACE to[o][s] = V::widen(to[o][s], sum[o][s]);
   }
 
-  // Many vectors in a function of its own, or their sums would live in memory.
-  using Rows = const uint8_t* const (&)[V::kOutputs];
-  using Totals = typename V::Long (&)[V::kOutputs][kPlaces];
-  __attribute__((noinline)) static void many(Rows p, size_t blocks, const int8_t* x,
-                                             typename V::Vec flip, size_t ahead, Totals to) {
-    some(p, blocks, x, flip, ahead, to);
+  // Adds sums of `blocks` vectors of every row to `sums`. Of its own, or they would live in memory.
+  __attribute__((noinline)) static void part(const uint8_t* const (&rows)[V::kOutputs],
+                                             size_t blocks, const int8_t* x, typename V::Vec flip,
+                                             size_t widen, size_t ahead, uint32_t* sums) {
+    if (blocks == 0) return;
+    typename V::Long total[V::kOutputs][kPlaces];
+    QRT_EACH_OUTPUT QRT_EACH_PLACE total[o][s] = V::zero_long();
+    if constexpr (V::kWiden == 0) {
+      some(rows, blocks, x, flip, ahead, total);
+    } else {
+      for (size_t b = 0; b < blocks; b += widen) {
+        const uint8_t* p[V::kOutputs];
+        QRT_EACH_OUTPUT p[o] = rows[o] + b * V::kBytes;
+        some(p, blocks - b < widen ? blocks - b : widen, x + b * kBlock, flip, ahead, total);
+      }
+    }
+    // Every lane is a multiple of its place's factor, if codes were masked.
+    constexpr int kShift = kMapped ? 0 : static_cast<int>(kBits);
+    typename V::Long all[V::kOutputs];
+    QRT_EACH_OUTPUT {
+      all[o] = total[o][0];
+      _Pragma("GCC unroll 4") for (int s = 1; s < kPlaces; ++s) all[o] =
+          V::add_long(all[o], V::down(total[o][s], s * kShift));
+    }
+    uint32_t more[V::kOutputs];
+    V::across(all, more);
+    for (int o = 0; o < V::kOutputs; ++o) sums[o] += more[o];
   }
 
   // B / 27 has two trits, what is left of B / 9 one and what is left of B two. Quotients are upper
@@ -149,27 +216,14 @@ struct DotLoop {
   }
 
   // The outputs at `rows`, whose codes may end the buffer: vectors that are all there, then a copy.
+  // `flip` is the table where codes are mapped; sums are widened every `widen` vectors and added.
   static void outputs(const DotArgs& a, const uint8_t* const (&rows)[V::kOutputs], size_t last,
-                      uint32_t* sums) {
-    // The same bit of the code at every place.
-    const typename V::Vec flip =
-        V::set1(static_cast<uint8_t>(kFives ? 0 : a.flip * (255u / ((1u << kBits) - 1u))));
-    typename V::Long total[V::kOutputs][kPlaces];
-    QRT_EACH_OUTPUT QRT_EACH_PLACE total[o][s] = V::zero_long();
+                      typename V::Vec flip, size_t widen, uint32_t* sums) {
     const size_t blocks = (a.inputs + kBlock - 1) / kBlock;
     const size_t there = static_cast<size_t>(a.packed.end - rows[last]) / V::kBytes;
     const size_t whole = there < blocks ? there : blocks;
-    // The next outputs' codes, which short rows reach before the hardware foresees them.
-    const size_t ahead = V::kOutputs * a.row_bytes;
-    for (size_t b = 0; b < whole; b += V::kWiden) {
-      const uint8_t* p[V::kOutputs];
-      QRT_EACH_OUTPUT p[o] = rows[o] + b * V::kBytes;
-      const size_t count = whole - b < V::kWiden ? whole - b : V::kWiden;
-      if constexpr (V::kWiden > 8)
-        many(p, count, a.x + b * kBlock, flip, ahead, total);
-      else
-        some(p, count, a.x + b * kBlock, flip, ahead, total);
-    }
+    // Codes of outputs after the next, which short rows reach before the hardware foresees them.
+    part(rows, whole, a.x, flip, widen, 2 * V::kOutputs * a.row_bytes, sums);
     for (size_t b = whole; b < blocks; ++b) {
       uint8_t copies[V::kOutputs][V::kBytes] = {};
       const uint8_t* p[V::kOutputs];
@@ -179,37 +233,77 @@ struct DotLoop {
         std::memcpy(copies[o], from, left < V::kBytes ? left : V::kBytes);
         p[o] = copies[o];
       }
-      some(p, 1, a.x + b * kBlock, flip, 0, total);
+      part(p, 1, a.x + b * kBlock, flip, 1, 0, sums);
     }
-    // Every lane is a multiple of its place's factor.
-    typename V::Long all[V::kOutputs];
-    QRT_EACH_OUTPUT {
-      all[o] = total[o][0];
-      _Pragma("GCC unroll 4") for (int s = 1; s < kPlaces; ++s) all[o] =
-          V::add_long(all[o], V::down(total[o][s], s * static_cast<int>(kBits)));
-    }
-    V::across(all, sums);
   }
 #undef QRT_EACH_OUTPUT
 #undef QRT_EACH_PLACE
+#undef QRT_EACH_CODE
 
-  __attribute__((noinline)) static void run(const DotArgs& a) {
+  static void run(const DotArgs& a) {
+    if constexpr (kMapped) {
+      const Reach reach = map_reach<V>(kBits, a.map);
+      const size_t widen =
+          V::kMostFactor == 0
+              ? V::kWiden
+              : static_cast<size_t>(V::kMostFactor / ((reach.size < 1 ? 1 : reach.size) * kInByte));
+      const int less = V::kSigned ? 0 : reach.low;
+      uint8_t table[16];
+      for (int c = 0; c < 16; ++c)
+        table[c] = static_cast<uint8_t>(a.map[c & ((1 << kBits) - 1)] - less);
+      each(a, V::repeat16(table), widen < V::kWiden ? widen : V::kWiden,
+           static_cast<uint32_t>(less) * x_sum(a));
+    } else {
+      // The same bit of the code at every place.
+      const uint8_t flip = static_cast<uint8_t>(a.flip * (255u / ((1u << kBits) - 1u)));
+      each(a, V::set1(kFives ? 0 : flip), V::kWiden, 0);
+    }
+  }
+
+  // Of x as it is spread.
+  static uint32_t x_sum(const DotArgs& a) {
+    uint32_t sums[V::kOutputs] = {};
+    if constexpr (!V::kSigned) {
+      typename V::Long all[V::kOutputs];
+      for (typename V::Long& one : all) one = V::zero_long();
+      const size_t bytes = (a.inputs + kBlock - 1) / kBlock * kBlock;
+      for (size_t i = 0; i < bytes; i += V::kBytes)
+        all[0] = V::widen(all[0], V::mac(V::zero(), V::set1(1), V::load(a.x + i)));
+      V::across(all, sums);
+    }
+    return sums[0];
+  }
+
+  __attribute__((noinline)) static void each(const DotArgs& a, typename V::Vec flip, size_t widen,
+                                             uint32_t more) {
     constexpr size_t O = V::kOutputs;
     for (size_t n = 0; n < a.outputs; n += O) {
       const size_t live = a.outputs - n < O ? a.outputs - n : O;
       const uint8_t* rows[O];
       for (size_t o = 0; o < O; ++o)
         rows[o] = a.packed.codes + (n + (o < live ? o : 0)) * a.row_bytes;
-      uint32_t sums[O];
-      outputs(a, rows, live - 1, sums);
-      for (size_t o = 0; o < live; ++o) a.sums[n + o] = static_cast<int32_t>(sums[o]);
+      uint32_t sums[O] = {};
+      outputs(a, rows, live - 1, flip, widen, sums);
+      for (size_t o = 0; o < live; ++o) a.sums[n + o] = static_cast<int32_t>(sums[o] + more);
     }
   }
 };
 
 template <class V>
+void mapped_dot(const DotArgs& a) {
+  if (a.packed.bits == 1)
+    DotLoop<V, 1, true>::run(a);
+  else if (a.packed.bits == 2)
+    DotLoop<V, 2, true>::run(a);
+  else
+    DotLoop<V, 4, true>::run(a);
+}
+
+template <class V>
 void dot(const DotArgs& a) {
-  if (a.packed.bits == kTrits)
+  if (a.map != nullptr)
+    mapped_dot<V>(a);
+  else if (a.packed.bits == kTrits)
     DotLoop<V, kTrits>::run(a);
   else if (a.packed.bits == 1)
     DotLoop<V, 1>::run(a);

@@ -70,7 +70,7 @@ struct FloatsArgs {
 // that its code has in a byte:
 //   to[block][place][i] = x[(block * width + i) * codes + place] - 128   as s8
 // with `width` of the kit and `codes` of a byte, 0 behind the inputs; the order of places is the
-// kit's own. spread_bytes() of it.
+// kit's own. Codes of other widths are spread to bytes, `codes` is 1. spread_bytes() of it.
 struct SpreadArgs {
   const uint8_t* x;
   size_t inputs;
@@ -78,19 +78,21 @@ struct SpreadArgs {
   int8_t* to;
 };
 
-// sums[n] = sum over k of (code[n][k] ^ flip) * (x[k] - 128), modulo 2^32. Inputs are at most
-// kMaxDotInputs.
+// sums[n] = sum over k of v(code[n][k]) * (x[k] - 128), modulo 2^32, with v(c) = map[c] where there
+// is a map of 2^bits integers, else c ^ flip. Inputs are at most kMaxDotInputs, and the kit's
+// can_dot(bits, map) holds.
 struct DotArgs {
-  Packed packed;     // of the first output; of 1, 2 or 4 bits or trits, which have no flip
+  Packed packed;     // of the first output; trits have neither map nor flip
   size_t row_bytes;  // from one output's codes to the next
   size_t inputs, outputs;
+  const int8_t* map;
   uint8_t flip;
   const int8_t* x;  // as spread
   int32_t* sums;    // [outputs]
 };
 inline constexpr size_t kMaxDotInputs = size_t{1} << 20;
-constexpr bool can_dot(uint32_t bits) {
-  return bits == kTrits || bits == 1 || bits == 2 || bits == 4;
+constexpr size_t dot_places(uint32_t bits) {  // of codes in a byte
+  return bits == kTrits ? 5 : bits == 1 || bits == 2 || bits == 4 ? 8 / bits : 1;
 }
 
 // What becomes of the sums of one row, as int8/int8.h says; one of y8 and y32 is null.
@@ -107,13 +109,14 @@ struct Kit {
   void (*integers)(const IntegersArgs&);
   void (*floats)(const FloatsArgs&);
   size_t width;  // bytes of codes that dot takes at a time
+  bool (*can_dot)(uint32_t bits, const int8_t* map);
   void (*spread)(const SpreadArgs&);
   void (*dot)(const DotArgs&);
   void (*finish)(const FinishArgs&);
 };
 
 constexpr size_t spread_bytes(const Kit& kit, uint32_t bits, size_t inputs) {
-  const size_t block = kit.width * (bits == kTrits ? 5 : 8 / bits);
+  const size_t block = kit.width * dot_places(bits);
   return (inputs + block - 1) / block * block;
 }
 

@@ -44,12 +44,18 @@ void spread(const SpreadArgs& a) {
     a.to[k] = static_cast<int8_t>(k < a.inputs ? a.x[k] - 128 : 0);
 }
 
+bool can_dot(uint32_t bits, const int8_t* map) {
+  return bits != kTrits || map == nullptr;
+}
+
 void dot(const DotArgs& a) {
   Packed row = a.packed;
   for (size_t n = 0; n < a.outputs; ++n, row.codes += a.row_bytes) {
     int32_t sum = 0;
-    for (size_t k = 0; k < a.inputs; ++k)
-      sum += static_cast<int32_t>(code_at(row, k) ^ a.flip) * a.x[k];
+    for (size_t k = 0; k < a.inputs; ++k) {
+      const uint32_t code = code_at(row, k);
+      sum += (a.map ? a.map[code] : static_cast<int32_t>(code ^ a.flip)) * a.x[k];
+    }
     a.sums[n] = sum;
   }
 }
@@ -72,6 +78,6 @@ void finish(const FinishArgs& a) {
 
 }  // namespace
 
-const Kit lowbit_reference = {unpack, integers, floats, kWidth, spread, dot, finish};
+const Kit lowbit_reference = {unpack, integers, floats, kWidth, can_dot, spread, dot, finish};
 
 }  // namespace qrt::kernels::lowbit

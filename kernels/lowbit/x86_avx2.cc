@@ -17,11 +17,16 @@ struct Avx2 : X86 {
   static constexpr int kOutputs = 2, kHalves = 2;
   static constexpr size_t kBytes = 32, kWiden = 4;
   static constexpr bool kSharesX = false;
+  // vpmaddubsw: u8 x s8, pairs in 16 bits.
+  static constexpr bool kSigned = false;
+  static constexpr int kChains = 1, kMostFactor = 128;
   static Vec load(const void* p) { return load256(p); }
   static Vec set1(uint8_t byte) { return _mm256_set1_epi8(static_cast<char>(byte)); }
   static Vec xor_(Vec a, Vec b) { return _mm256_xor_si256(a, b); }
   static Vec and_(Vec a, Vec b) { return _mm256_and_si256(a, b); }
   static Vec upper(Vec v) { return _mm256_srli_epi16(v, 4); }
+  static Vec down8(Vec v, int shift) { return _mm256_srli_epi16(v, shift); }
+  static Vec index(Vec v) { return and_(v, set1(15)); }
   static Short zero() { return _mm256_setzero_si256(); }
   static Long zero_long() { return _mm256_setzero_si256(); }
   static Short mac(Short s, Vec codes, Vec x) {
@@ -54,7 +59,7 @@ struct Avx2 : X86 {
 
 }  // namespace
 
-const Kit lowbit_avx2 = {unpack<X86>,  integers<X86>, floats<X86>, Avx2::kBytes,
-                         spread<Avx2>, dot<Avx2>,     finish};
+const Kit lowbit_avx2 = {unpack<X86>,   integers<X86>, floats<X86>, Avx2::kBytes,
+                         can_dot<Avx2>, spread<Avx2>,  dot<Avx2>,   finish};
 
 }  // namespace qrt::kernels::lowbit

@@ -1,6 +1,10 @@
 // The lowbit kit for AVX-512 without VNNI: pairs of products in words, vpmaddubsw.
 //
 // Four outputs by at most four places: 16 zmm of sums, 4 of codes, masks.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
 #include <immintrin.h>
 
 #include "kernels/lowbit/generic_dot.h"
@@ -12,7 +16,7 @@ namespace {
 #include "kernels/lowbit/x86.inc"
 
 struct Madd : Avx512 {
-  static constexpr int kHalves = 2;
+  static constexpr int kHalves = 2, kChains = 1, kMostFactor = 128;
   static constexpr size_t kWiden = 4;
   static constexpr bool kSharesX = false;
   static Short mac(Short s, Vec codes, Vec x) {
@@ -25,7 +29,7 @@ struct Madd : Avx512 {
 
 }  // namespace
 
-const Kit lowbit_avx512 = {unpack<X86>,  integers<X86>, floats<X86>, Madd::kBytes,
-                           spread<Madd>, dot<Madd>,     finish};
+const Kit lowbit_avx512 = {unpack<X86>,   integers<X86>, floats<X86>, Madd::kBytes,
+                           can_dot<Madd>, spread<Madd>,  dot<Madd>,   finish};
 
 }  // namespace qrt::kernels::lowbit

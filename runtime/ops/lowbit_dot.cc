@@ -1,12 +1,14 @@
 // Strategies for one or a few rows against codes of few bits, where a panel would be made to be
-// read once: `masked_dot` multiplies trits and codes of 1, 2 and 4 bits as they lie in the file
-// (kernels/lowbit), `unpack_dot` unpacks some rows of any codes to i8 and multiplies these.
+// read once: `masked_dot` multiplies trits and codes as they lie in the file, of the widths and
+// tables that the kit of kernels/lowbit can; `unpack_dot` unpacks some rows of any codes to i8 and
+// multiplies these.
 //
 //   item = one row of one group x a range of outputs               (split over threads)
 //
 // With w = factor * code - zero of an output, sums follow from those over codes:
 //   sum (x - x_zero) * w = factor * (sum code * (x - 128) + (128 - x_zero) * sum code)
 //                          - zero * (sum x - inputs * x_zero)
+// where integers of a table stand for codes, with factor 1 and zero 0.
 #include <cstring>
 
 #include "runtime/base/checked.h"
@@ -87,9 +89,13 @@ class MaskedDot final : public RowByRow {
   float cost_ns(const Int8Layer& layer) const override {
     if (!layer.packed() || layer.interleaved || layer.inputs > lb::kMaxDotInputs) return -1;
     const LowbitIntegers::Row row = layer.lowbit.row(0);
-    if (!lb::can_dot(row.packed.bits) || row.map != nullptr) return -1;
-    const bool trits = row.packed.bits == lb::kTrits;
-    return i8::dot_cost_ns(layer.cost_shape(), *layer.kit) * (trits ? kTritShare : kShare);
+    const uint32_t bits = row.packed.bits;
+    if (!layer.unpack->run->can_dot(bits, row.map)) return -1;
+    const float share = bits == lb::kTrits          ? kTritShare
+                        : bits == 8                 ? kByteShare
+                        : lb::dot_places(bits) == 1 ? kSpreadShare
+                                                    : kShare;
+    return i8::dot_cost_ns(layer.cost_shape(), *layer.kit) * share;
   }
 
   // The sums of the codes of every output are kept.
@@ -110,7 +116,8 @@ class MaskedDot final : public RowByRow {
         lb::Packed packed = row.packed;
         packed.codes += packed.bits == lb::kTrits ? k / 5 : k / 8 * packed.bits;
         kit.unpack({packed, some, codes});
-        for (size_t i = 0; i < some; ++i) sums[n] += codes[i] ^ row.flip;
+        for (size_t i = 0; i < some; ++i)
+          sums[n] += row.map ? row.map[codes[i]] : codes[i] ^ row.flip;
       }
     }
     sums_ = sums.data();
@@ -133,18 +140,22 @@ class MaskedDot final : public RowByRow {
     }
     std::memcpy(&x_sum, work + spread_bytes_, sizeof x_sum);
     int32_t sums[kOutputs];
-    kit.dot({first.packed, row_stride_, layer.inputs, item.outputs, first.flip, spread, sums});
+    kit.dot({first.packed, row_stride_, layer.inputs, item.outputs, first.map, first.flip, spread,
+             sums});
     // Parts may leave int32, the sum does not: unsigned.
     const auto shift = static_cast<uint32_t>(128 - layer.x.zero);
-    const bool same = layer.lowbit.same_integers();
-    for (size_t i = 0; i < item.outputs; ++i) {
-      const LowbitIntegers::Row& row = same ? first : layer.lowbit.row(item.output + i);
+    const int32_t* code_sums = sums_ + item.output;
+    const auto whole = [&](const LowbitIntegers::Row& row, size_t i) {
       const uint32_t codes =
-          static_cast<uint32_t>(sums[i]) + shift * static_cast<uint32_t>(sums_[item.output + i]);
+          static_cast<uint32_t>(sums[i]) + shift * static_cast<uint32_t>(code_sums[i]);
       sums[i] =
           static_cast<int32_t>(static_cast<uint32_t>(row.factor) * codes -
                                static_cast<uint32_t>(row.zero) * static_cast<uint32_t>(x_sum));
-    }
+    };
+    if (layer.lowbit.same_integers())
+      for (size_t i = 0; i < item.outputs; ++i) whole(first, i);
+    else
+      for (size_t i = 0; i < item.outputs; ++i) whole(layer.lowbit.row(item.output + i), i);
     const size_t at = item.row * layer.outputs + item.output;
     lb::FinishArgs f{};
     f.sums = sums, f.outputs = item.outputs;
@@ -157,9 +168,9 @@ class MaskedDot final : public RowByRow {
   }
 
  private:
-  // Of the time of a row of i8: with 4096 x 4096 weights of 1 to 4 bits 0.4 to 0.5 on AVX2, 0.5 to
-  // 0.7 on AVX-512 with and without VNNI.
-  static constexpr float kShare = 0.6f, kTritShare = 1.1f;
+  // Of the predicted time of a row of i8, with 4096 x 4096 weights: of 1, 2 and 4 bits 0.4 to 0.6
+  // on AVX2, 0.4 to 0.7 on AVX-512; of others, VBMI: 1 and 1.3.
+  static constexpr float kShare = 0.6f, kTritShare = 1.1f, kSpreadShare = 1.0f, kByteShare = 1.3f;
   const int32_t* sums_ = nullptr;
   size_t row_stride_ = 0, spread_bytes_ = 0;
 };

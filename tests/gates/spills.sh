@@ -4,7 +4,7 @@
 # the functions looked at are named below. usage: spills.sh BUILD_DIR OBJDUMP
 set -euo pipefail
 build=${1:?usage: spills.sh BUILD_DIR OBJDUMP} objdump=${2:-objdump}
-functions='8multiplyI|8codebook4tileI|7look_upI|5buildI|12build_narrowI|11build_splitI|11fill_narrowI|5sweepI|11sweep_codesI|12sweep_planesI|4passI|10count_rowsI.*V512'
+functions='8multiplyI|8codebook4tileI|7look_upI|5buildI|12build_narrowI|11build_splitI|11fill_narrowI|5sweepI|11sweep_codesI|12sweep_planesI|4passI|7DotLoopI.*j4ELb.*4part|10SpreadLoopI.*4many|10count_rowsI.*V512'
 bad=0 seen=0
 for object in $(find "$build/kernels" -name 'x86_*.o'); do
   listing=$("$objdump" -d --no-show-raw-insn "$object" |

@@ -140,6 +140,7 @@ TEST_CASE("lowbit: a row of bytes against rows of trits") {
                    row,
                    inputs,
                    outputs,
+                   nullptr,
                    0,
                    spread.data(),
                    sums.data()});
@@ -148,42 +149,81 @@ TEST_CASE("lowbit: a row of bytes against rows of trits") {
       }
 }
 
-TEST_CASE("lowbit: a row of bytes against rows of codes of 1, 2 and 4 bits") {
-  for (const uint32_t bits : {1u, 2u, 4u})
+// Rows of codes against a row of bytes; `most` is of the map's integers, 0: no map.
+void check_dots(uint32_t bits, size_t inputs, size_t outputs, bool extreme, int most) {
+  CAPTURE(bits);
+  CAPTURE(inputs);
+  CAPTURE(outputs);
+  CAPTURE(most);
+  Int8Random random(inputs * 5 + outputs + bits);
+  const size_t row = (inputs * bits + 7) / 8, used = inputs * bits % 8;
+  GuardedBuffer<uint8_t> codes(row * outputs), x(inputs);
+  for (uint8_t& b : codes) b = static_cast<uint8_t>(extreme ? 255 : random.between(0, 255));
+  for (size_t n = 0; used != 0 && n < outputs; ++n)
+    codes[n * row + row - 1] &= static_cast<uint8_t>((1u << used) - 1);
+  for (uint8_t& b : x) b = static_cast<uint8_t>(extreme ? 0 : random.between(0, 255));
+  const uint8_t flip = static_cast<uint8_t>(outputs % 2 != 0 ? 1u << (bits - 1) : 0);
+  GuardedBuffer<int8_t> map(size_t{1} << bits);
+  for (int8_t& m : map) m = static_cast<int8_t>(random.between(most > 127 ? -128 : -most, most));
+  if (most > 0) map[0] = static_cast<int8_t>(-most), map[map.size() - 1] = map[1];
+  if (most > 0 && extreme) map[map.size() - 1] = static_cast<int8_t>(outputs > 3 ? most : -most);
+  std::vector<int32_t> want(outputs);
+  for (size_t n = 0; n < outputs; ++n)
+    for (size_t k = 0; k < inputs; ++k) {
+      uint32_t code = 0;
+      for (uint32_t b = 0; b < bits; ++b)
+        code |= (codes[n * row + (k * bits + b) / 8] >> (k * bits + b) % 8 & 1u) << b;
+      want[n] += (most ? map[code] : static_cast<int32_t>(code ^ flip)) * (x[k] - 128);
+    }
+  each_kit([&](const Kit& kit) {
+    const int8_t* const use = most ? map.data() : nullptr;
+    if (!kit.can_dot(bits, use)) return;
+    GuardedBuffer<int8_t> spread(spread_bytes(kit, bits, inputs));
+    kit.spread({x.data(), inputs, bits, spread.data()});
+    GuardedBuffer<int32_t> sums(outputs);
+    kit.dot({{codes.data(), codes.end(), bits},
+             row,
+             inputs,
+             outputs,
+             use,
+             flip,
+             spread.data(),
+             sums.data()});
+    CHECK(std::vector<int32_t>(sums.begin(), sums.end()) == want);
+  });
+}
+
+TEST_CASE("lowbit: a row of bytes against rows of codes, as they are and by maps") {
+  for (const uint32_t bits : {1u, 2u, 3u, 4u, 5u, 6u, 7u, 8u})
     for (const size_t inputs : {1u, 7u, 64u, 127u, 128u, 511u, 512u, 513u, 2049u, 5000u})
       for (const size_t outputs : {1u, 3u, 4u, 9u})
-        for (const bool extreme : {false, true}) {
-          CAPTURE(bits);
-          CAPTURE(inputs);
-          CAPTURE(outputs);
-          Int8Random random(inputs * 5 + outputs + bits);
-          const size_t row = (inputs * bits + 7) / 8, used = inputs * bits % 8;
-          GuardedBuffer<uint8_t> codes(row * outputs), x(inputs);
-          for (uint8_t& b : codes) b = static_cast<uint8_t>(extreme ? 255 : random.between(0, 255));
-          for (size_t n = 0; used != 0 && n < outputs; ++n)
-            codes[n * row + row - 1] &= static_cast<uint8_t>((1u << used) - 1);
-          for (uint8_t& b : x) b = static_cast<uint8_t>(extreme ? 0 : random.between(0, 255));
-          const uint8_t flip = static_cast<uint8_t>(outputs % 2 != 0 ? 1u << (bits - 1) : 0);
-          std::vector<int32_t> want(outputs);
-          for (size_t n = 0; n < outputs; ++n)
-            for (size_t k = 0; k < inputs; ++k) {
-              const uint32_t code = codes[n * row + k * bits / 8] >> k * bits % 8;
-              want[n] += static_cast<int32_t>((code & ((1u << bits) - 1)) ^ flip) * (x[k] - 128);
-            }
-          each_kit([&](const Kit& kit) {
-            GuardedBuffer<int8_t> spread(spread_bytes(kit, bits, inputs));
-            kit.spread({x.data(), inputs, bits, spread.data()});
-            GuardedBuffer<int32_t> sums(outputs);
-            kit.dot({{codes.data(), codes.end(), bits},
-                     row,
-                     inputs,
-                     outputs,
-                     flip,
-                     spread.data(),
-                     sums.data()});
-            CHECK(std::vector<int32_t>(sums.begin(), sums.end()) == want);
-          });
-        }
+        for (const bool extreme : {false, true})
+          for (const int most : {0, 1, 12, 31, 64, 127})
+            check_dots(bits, inputs, outputs, extreme, most);
+}
+
+TEST_CASE("lowbit: which codes can be multiplied as they lie") {
+  int8_t fp4[16], wide[16], any[256];
+  for (int c = 0; c < 256; ++c) any[c] = static_cast<int8_t>(c);
+  for (int c = 0; c < 16; ++c)
+    fp4[c] = static_cast<int8_t>((c < 8 ? 1 : -1) * (c % 8 < 4 ? c % 8 : c % 8 * 2 - 4)),
+    wide[c] = any[c * 17];
+  each_kit([&](const Kit& kit) {
+    for (const uint32_t bits : {kTrits, 1u, 2u, 4u}) CHECK(kit.can_dot(bits, nullptr));
+    CHECK(kit.can_dot(4, fp4));
+    CHECK(!kit.can_dot(kTrits, any));
+  });
+  for (const Kernel<const Kit>& row : kKits) {
+    const bool sums32 = (row.isa & (x86_avx512vnni | arm_neondot)) != 0 || row.isa == isa_none;
+    const bool spreads = (row.isa & x86_avx512vbmi) != 0 || row.isa == isa_none;
+    if (!includes(detect_isa(), row.isa)) continue;
+    CAPTURE(row.name);
+    CHECK(row.run->can_dot(4, wide) == sums32);
+    for (const uint32_t bits : {3u, 5u, 6u, 7u, 8u}) {
+      CHECK(row.run->can_dot(bits, nullptr) == spreads);
+      CHECK(row.run->can_dot(bits, any) == spreads);
+    }
+  }
 }
 
 TEST_CASE("lowbit: what becomes of sums, as the int8 family has it") {

@@ -1,6 +1,8 @@
 // conv2d and linear of integers whose weights are codes of few bits, bit for bit against their
 // definition: every exact encoding, strategy, mode and instruction set, any number of threads.
 #include "kernels/int8/int8.h"
+#include "kernels/lowbit/lowbit.h"
+#include "runtime/ops/decode_lowbit.h"
 #include "tests/runtime/ops/int8_layer.h"
 
 namespace qrt::test {
@@ -42,7 +44,30 @@ IntegerWeights weights_of(const LowbitSpec& spec, InputOrder order = InputOrder:
 }
 
 bool has_masked_dot(const LowbitSpec& s) {
-  return s.encoding != Encoding::table && !s.trits && (s.bits == 1 || s.bits == 2 || s.bits == 4);
+  return s.encoding != Encoding::table && (s.bits == 1 || s.bits == 2 || s.bits == 4);
+}
+
+// Tables and other widths, on the instruction sets whose kit can multiply them as they lie.
+void check_masked_dot(const LowbitSpec& spec, const IntegerLayer& l) {
+  if (has_masked_dot(spec)) return check(l, {"masked_dot"}, {1u});
+  for (const auto& row : kernels::lowbit::kKits) {
+    if (!kernels::includes(kernels::detect_isa(), row.isa)) continue;
+    int8_t map[256] = {};
+    const Weights& w = *l.node.linear->weights;
+    const bool mapped = spec.encoding == Encoding::table;
+    for (size_t c = 0; mapped && c < size_t{1} << spec.bits; ++c)
+      map[c] = static_cast<int8_t>(table_value(w.table, static_cast<uint32_t>(c)));
+    if (!row.run->can_dot(spec.bits, mapped ? map : nullptr)) continue;
+    CAPTURE(row.name);
+    OpRun run;
+    run.isa = row.isa, run.strategy = "masked_dot";
+    HostTensor out = l.out;
+    const Status s = run(l.node, l.in, &out);
+    REQUIRE_MESSAGE(s.ok(), s.what());
+    CHECK(run.kernel.find("masked_dot") != std::string::npos);
+    CHECK(out.bytes == l.out.bytes);
+    CHECK(run.guards_held);
+  }
 }
 
 TEST_CASE("lowbit integers: linear, every exact encoding, odd sizes") {
@@ -54,7 +79,7 @@ TEST_CASE("lowbit integers: linear, every exact encoding, odd sizes") {
       IntegerLayer l;
       make_linear(rows, inputs, outputs, weights_of(spec), inputs == 83 ? kFloats : kAll, &l);
       check(l, {"unpack8", "unpack_dot"}, {1u});
-      if (has_masked_dot(spec)) check(l, {"masked_dot"}, {1u});
+      check_masked_dot(spec, l);
     }
   }
 }
@@ -68,7 +93,7 @@ TEST_CASE("lowbit integers: a bias before the scale") {
       IntegerLayer l;
       make_linear(rows, 83, 37, weights_of(spec), f, &l);
       check(l, {"unpack8", "unpack_dot"}, {1u});
-      if (has_masked_dot(spec)) check(l, {"masked_dot"}, {1u});
+      check_masked_dot(spec, l);
     }
 }
 
