@@ -13,7 +13,8 @@ namespace {
 struct Neon {
   using Vec = uint8x16_t;
   static constexpr size_t kBytes = 16;
-  static constexpr bool kCarrySave = false, kCounts = false;
+  static constexpr bool kCarrySave = false, kCounts = false, kFolds = false;
+  static constexpr size_t kRun = 8;
 #if defined(__aarch64__)
   static constexpr size_t kRows = 4;
 #else
@@ -42,6 +43,9 @@ struct Neon {
   }
   static Vec load_words(const uint64_t* p) {
     return vreinterpretq_u8_u64(vld1q_u64(p));
+  }
+  static Vec load_few(const uint64_t* p, size_t) {
+    return vreinterpretq_u8_u64(vcombine_u64(vld1_u64(p), vcreate_u64(0)));
   }
   static Vec add64(Vec a, Vec b) {
     return vreinterpretq_u8_u64(vaddq_u64(vreinterpretq_u64_u8(a), vreinterpretq_u64_u8(b)));

@@ -35,8 +35,8 @@ inline void offsets_of(uint64_t lo, uint64_t hi, Offsets& at) {
 
 struct V256 : V256Base {
   static constexpr bool kTernary = false;
-  static constexpr bool kCarrySave = true, kCounts = false;
-  static constexpr size_t kRows = 1;
+  static constexpr bool kCarrySave = true, kCounts = false, kFolds = false;
+  static constexpr size_t kRows = 1, kRun = 16;
   // b ^ c is common to both halves of an adder.
   static Vec xor3(Vec a, Vec b, Vec c) { return xor2(a, xor2(b, c)); }
   static Vec maj(Vec a, Vec b, Vec c) { return _mm256_or_si256(and2(b, c), and2(xor2(b, c), a)); }
@@ -50,6 +50,11 @@ struct V256 : V256Base {
   static Vec sad(Vec a) { return _mm256_sad_epu8(a, zero()); }
   static Vec load_words(const uint64_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const Vec*>(p));
+  }
+  static Vec load_few(const uint64_t* p, size_t words) {
+    alignas(32) static constexpr int64_t kLive[8] = {-1, -1, -1, -1, 0, 0, 0, 0};
+    const Vec live = _mm256_loadu_si256(reinterpret_cast<const Vec*>(kLive + 4 - words));
+    return _mm256_maskload_epi64(reinterpret_cast<const long long*>(p), live);
   }
   static Vec across(const Vec (&s)[4]) {
     const Vec a = add64(_mm256_unpacklo_epi64(s[0], s[1]), _mm256_unpackhi_epi64(s[0], s[1]));
@@ -106,7 +111,7 @@ constexpr LanesCost kOutputs[] = {{5.4f, 12.0f, 10.0f, 0.35f, 30.0f, 200.0f},
                                   {6.0f, 8.4f, 8.3f, 0.35f, 22.0f, 100.0f}};
 constexpr LanesCost kRows[] = {{5.6f, 8.0f, 18.5f, 0.45f, 30.0f, 200.0f}};
 constexpr WordsCost kWords = {3.9f, 0.7f, 3.5f, 0.1f};
-constexpr LinesCost kLine = {24.0f, 3.2f, 5.0f, 0.1f};
+constexpr LinesCost kLine = {36.0f, 2.85f, 3.3f, 0.1f};
 
 float outputs_ns(const Shape& s) {
   return Out::cost_ns(s, kOutputs);

@@ -15,6 +15,7 @@ namespace qrt::kernels::bits {
 namespace {
 
 #include "kernels/bits/x86_narrow.inc"
+#include "kernels/bits/x86_wide.inc"
 
 template <int kShift>  // 7 - log2 of the bytes of a line
 inline void offsets512(uint64_t lo, uint64_t hi, Offsets& at) {
@@ -30,17 +31,13 @@ inline void offsets512(uint64_t lo, uint64_t hi, Offsets& at) {
                      _mm512_srli_epi16(_mm512_and_si512(odd, _mm512_set1_epi16(1 << 7)), kShift));
 }
 
-struct V512 {
+struct V512 : V512Base {
   static constexpr bool kTernary = true;
-  using Vec = __m512i;
-  static constexpr size_t kBytes = 64;
-  static constexpr bool kCarrySave = true, kCounts = false;
+  static constexpr bool kCarrySave = true, kCounts = false, kFolds = true;
   static constexpr size_t kRows = 1;
   static Vec load(const uint8_t* p) { return _mm512_load_si512(p); }
   static void store(uint8_t* p, Vec v) { _mm512_store_si512(p, v); }
-  static Vec zero() { return _mm512_setzero_si512(); }
   static Vec set64(uint64_t x) { return _mm512_set1_epi64(static_cast<long long>(x)); }
-  static Vec xor2(Vec a, Vec b) { return _mm512_xor_si512(a, b); }
   static Vec and2(Vec a, Vec b) { return _mm512_and_si512(a, b); }
   static Vec xor3(Vec a, Vec b, Vec c) { return _mm512_ternarylogic_epi64(a, b, c, 0x96); }
   static Vec maj(Vec a, Vec b, Vec c) { return _mm512_ternarylogic_epi64(a, b, c, 0xe8); }
@@ -65,18 +62,19 @@ struct V512 {
   static void offsets(uint64_t lo, uint64_t hi, Offsets& at) { offsets512<1>(lo, hi, at); }
 
   static Vec add8(Vec a, Vec b) { return _mm512_add_epi8(a, b); }
-  static Vec add64(Vec a, Vec b) { return _mm512_add_epi64(a, b); }
   static Vec sad(Vec a) { return _mm512_sad_epu8(a, zero()); }
-  static Vec load_words(const uint64_t* p) { return _mm512_loadu_si512(p); }
-  static Vec pairs(Vec a, Vec b) {
-    return add64(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+  template <size_t n>
+  static void fold(Vec a, Vec b, Vec& low, Vec& high) {
+    if constexpr (n == 0) {
+      low = _mm512_mask_blend_epi64(0xf0, a, b), high = _mm512_shuffle_i64x2(a, b, 0x4e);
+    } else if constexpr (n == 1) {
+      low = _mm512_shuffle_i64x2(a, b, 0x88), high = _mm512_shuffle_i64x2(a, b, 0xdd);
+    } else {
+      low = _mm512_unpacklo_epi64(a, b), high = _mm512_unpackhi_epi64(a, b);
+    }
   }
-  static Vec quarters(Vec a, Vec b) {
-    return add64(_mm512_shuffle_i64x2(a, b, 0x88), _mm512_shuffle_i64x2(a, b, 0xdd));
-  }
-  static Vec across(const Vec (&s)[8]) {
-    return quarters(quarters(pairs(s[0], s[1]), pairs(s[2], s[3])),
-                    quarters(pairs(s[4], s[5]), pairs(s[6], s[7])));
+  static Vec in_order(Vec v) {
+    return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), v);
   }
   static Vec pop8(Vec v) {
     const __m512i ones =
@@ -85,20 +83,6 @@ struct V512 {
     const __m512i high = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
     return _mm512_add_epi8(_mm512_shuffle_epi8(ones, _mm512_and_si512(v, low)),
                            _mm512_shuffle_epi8(ones, high));
-  }
-  static void add_counts(int32_t* to, Vec v, int shift) {
-    __m256i* p = reinterpret_cast<__m256i*>(to);
-    const __m256i add = _mm256_sll_epi32(_mm512_cvtepi64_epi32(v), _mm_cvtsi32_si128(shift));
-    _mm256_store_si256(p, _mm256_add_epi32(_mm256_load_si256(p), add));
-  }
-  static uint64_t less64(const int32_t* a, const int32_t* b) {
-    uint64_t bits = 0;
-    for (int i = 0; i < 4; ++i) {
-      const __mmask16 less =
-          _mm512_cmplt_epi32_mask(_mm512_loadu_si512(a + 16 * i), _mm512_loadu_si512(b + 16 * i));
-      bits |= uint64_t{less} << 16 * i;
-    }
-    return bits;
   }
 };
 
@@ -134,7 +118,7 @@ constexpr LanesCost kOutputs[] = {{6.4f, 14.5f, 11.0f, 0.3f, 40.0f, 400.0f},
 constexpr LanesCost kRows[] = {{6.2f, 12.0f, 24.0f, 0.4f, 40.0f, 400.0f},
                                {4.0f, 6.1f, 16.5f, 0.4f, 21.0f, 200.0f}};
 constexpr WordsCost kWords = {4.9f, 1.0f, 4.5f, 0.1f};
-constexpr LinesCost kLine = {76.0f, 10.0f, 9.0f, 0.1f};
+constexpr LinesCost kLine = {46.0f, 8.8f, 7.8f, 0.1f};
 
 float outputs_ns(const Shape& s) {
   return Out::cost_ns(s, kOutputs);

@@ -42,6 +42,12 @@ std::vector<Case> cases() {
   for (const size_t inputs : {512u, 1152u, 2304u, 4608u}) all.push_back({19, inputs, 130, 1, 1, 2});
   for (const uint32_t w : {1u, 2u, 3u, 8u})
     for (const uint32_t x : {1u, 2u, 3u, 8u}) all.push_back({140, 150, 67, x, w, 2});
+  // Whole runs of `lines` on every ISA, every rest of them, and more outputs than it counts at
+  // once.
+  for (const size_t inputs : {1024u, 4096u, 8192u}) all.push_back({2, inputs, 141, 1, 1, 2});
+  all.push_back({1, 4096, 77, 2, 3});
+  for (size_t inputs = 100; inputs < 4096; inputs += 317) all.push_back({1, inputs, 75});
+  for (const size_t outputs : {510u, 576u, 1100u}) all.push_back({1, 192, outputs});
   return all;
 }
 
@@ -291,6 +297,22 @@ TEST_CASE("bits: every way counts what differs, whole and split") {
       CHECK(wrong_finish(layer, way, whole(c)) == 0);
       CHECK(wrong_finish(layer, way, split(c, way.unit)) == 0);
     });
+  }
+}
+
+TEST_CASE("bits: all inputs may differ, or none") {
+  for (const size_t inputs : {63u, 64u, 200u, 512u, 1023u, 1024u, 2300u, 4096u, 9000u}) {
+    Layer layer({1, inputs, 75});
+    std::memset(layer.x.data(), 0, layer.x.size() * sizeof(uint64_t));
+    for (size_t i = 0; i < layer.w.size(); ++i) {
+      const size_t n = i / layer.words, left = inputs - i % layer.words * kWord;
+      const uint64_t live = left >= kWord ? ~uint64_t{0} : (uint64_t{1} << left) - 1;
+      layer.w[i] = n % 3 == 0 ? 0 : live;
+    }
+    for (size_t n = 0; n < 75; ++n) layer.differ[n] = n % 3 == 0 ? 0 : static_cast<int32_t>(inputs);
+    CAPTURE(inputs);
+    each_way(layer, Form::sums,
+             [&](const Way& way) { CHECK(wrong_sums(layer, way, whole(layer.c)) == 0); });
   }
 }
 
