@@ -2,9 +2,9 @@
 // stays in registers, one for 64 entries, while the codes of all outputs pass by as they lie in the
 // file; a byte shuffle that ignores the upper bits of its indices looks 64 of them up.
 //
-//   for 8 rows: for 128 blocks of one book: for each row: for kTabled blocks:
+//   for 8 rows: for 256 blocks of one book in 4 or 8 parts: for each row: for kTabled of each part:
 //     table[block][c] = T(b, c) + 2^(keep - 1)      entries in lanes
-//     for kTogether of them, for a chunk of outputs: sum += table[block][code]
+//     for one of each part, for a chunk of outputs: sum += table[block][code]
 //
 // Codes of   a chunk is           64 lookups are, beside the sum's three instructions
 //   8 bits   64 outputs           2 shuffles of 128 entries, a test of the top bit, a blend
@@ -23,7 +23,7 @@
 namespace qrt::kernels::tables {
 namespace {
 
-inline constexpr size_t kBytesRows = 8, kArranged = 128, kTabled = 16;
+inline constexpr size_t kBytesRows = 8, kArranged = 256, kTabled = 8;
 
 struct BytesPlan {
   size_t group;  // blocks that are arranged at once
@@ -40,7 +40,7 @@ BytesPlan bytes_plan(const Shape& s) {
   Carve carve;
   p.entries = carve.take(s.books * words * dwords * 4 * V::kXBytes / V::kBytes);
   p.starts = carve.take(s.books * words * sizeof(int32_t));
-  p.tables = carve.take(kTabled * words);
+  p.tables = carve.take(kTabled * (s.bits == 8 ? 4 : 8) * words);
   p.acc_row = outputs * 2;
   p.acc = carve.take(rows * p.acc_row);
   p.sums_row = outputs;
@@ -115,25 +115,41 @@ void fill_lines(Fill f, size_t table) {
 
 // ---- rows -----------------------------------------------------------------------
 
-// Blocks of a book, whose arranged row is at f.x, are added to a row's sums at flow.acc.
+// Blocks of a book, whose arranged row is at f.x, are added to a row's sums at flow.acc. kStreams
+// of them are looked up at a time, as far apart as they can be: codes of blocks that follow each
+// other lie behind each other, and memory is read fastest as a few streams.
 template <class V, Codes kCodes, int kKeep>
 void add_blocks(const Args& a, Fill f, Flow<V> flow, size_t blocks, uint8_t* tail) {
   using K = Kind<kCodes>;
-  for (size_t done = 0; done < blocks; done += f.blocks, f.x += f.blocks * f.dwords * 4) {
-    f.blocks = least(kTabled, blocks - done);
+  constexpr size_t kStreams = static_cast<size_t>(K::kTogether);
+  const auto fill_some = [&](size_t first, size_t stream, size_t count) {
+    Fill some = f;
+    some.x += first * f.dwords * 4, some.blocks = count;
+    some.tables += stream * kTabled * K::kTable;
     if constexpr (K::kTable == kNibbles)
-      fill_tables<typename V::Narrow, kKeep>(f);
+      fill_tables<typename V::Narrow, kKeep>(some);
     else
-      fill_lines<V, kKeep>(f, K::kTable);
+      fill_lines<V, kKeep>(some, K::kTable);
+  };
+  const size_t row = flow.stride, each = blocks / kStreams, ahead = rows_ahead(row);
+  flow.stride = each * row, flow.table_stride = kTabled * K::kTable;
+  for (size_t done = 0, count; done < each; done += count) {
+    count = least(kTabled, each - done);
+    for (size_t k = 0; k < kStreams; ++k) fill_some(k * each + done, k, count);
     flow.tables = f.tables;
-    for (size_t b = 0, taken; b < f.blocks; b += taken) {
-      taken = f.blocks - b >= K::kTogether ? K::kTogether : 1;
-      if (taken == 1)
-        sweep_outputs<V, BytesSweep<V, kCodes, kKeep, 1>>(a, flow, tail);
-      else
-        sweep_outputs<V, BytesSweep<V, kCodes, kKeep, K::kTogether>>(a, flow, tail);
-      flow.codes += taken * flow.stride, flow.tables += taken * K::kTable, flow.first = false;
+    for (size_t i = done; i < done + count; ++i, flow.codes += row, flow.tables += K::kTable) {
+      flow.ahead = (i + ahead < each ? ahead : blocks - each + ahead) * row;
+      sweep_outputs<V, BytesSweep<V, kCodes, kKeep, K::kTogether>>(a, flow, tail);
+      flow.first = false;
     }
+  }
+  flow.codes += (kStreams - 1) * flow.stride, flow.stride = row, flow.tables = f.tables;
+  const size_t left = blocks - kStreams * each;
+  if (left != 0) fill_some(kStreams * each, 0, left);
+  for (size_t i = 0; i < left; ++i, flow.codes += row, flow.tables += K::kTable) {
+    flow.ahead = row;
+    sweep_outputs<V, BytesSweep<V, kCodes, kKeep, 1>>(a, flow, tail);
+    flow.first = false;
   }
 }
 
@@ -184,7 +200,8 @@ void bytes_call(const Args& a) {
   const BytesPlan p = bytes_plan<V>(shape_of(a));
   uint8_t* const at = static_cast<uint8_t*>(a.scratch);
   entries_to_lanes<N>(a, Kind<kCodes>::kTable / N::kBytes, packed_byte<N>, at + p.entries,
-                      reinterpret_cast<int32_t*>(at + p.starts));
+                      reinterpret_cast<int32_t*>(at + p.starts),
+                      kCodes == Codes::nibbles ? own_entry : V::entry_at);
   for (size_t first = 0; first < a.rows; first += kBytesRows) {
     Args tile = rows_from(a, first);
     tile.rows = least(tile.rows, kBytesRows);

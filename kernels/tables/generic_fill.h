@@ -26,11 +26,18 @@ constexpr size_t packed_byte(size_t z, size_t lane) {
   return N::byte_of(lane_row<N>(z, lane));
 }
 
-// Entries to lanes, [line][dword][vector], so that a line of N::kBytes entries has entry e in byte
-// e, `byte` saying where lanes go. Entries beyond those that exist repeat them.
+// What a place of a table holds: its own entry, where nothing else is said.
+inline size_t own_entry(size_t place, size_t) {
+  return place;
+}
+
+// Entries to lanes, [line][dword][vector], so that a line of N::kBytes entries has in byte i of a
+// table the entry that entry(i, half of the table) names, `byte` saying where lanes go. Entries
+// beyond those that exist repeat them.
 template <class N>
 void entries_to_lanes(const Args& a, size_t lines, size_t (*byte)(size_t z, size_t lane),
-                      uint8_t* to, int32_t* starts) {
+                      uint8_t* to, int32_t* starts,
+                      size_t (*entry)(size_t place, size_t half) = own_entry) {
   const size_t dwords = up_to(a.source.dim, 4) / 4, stride = a.source.entry_stride;
   const size_t last = (size_t{1} << a.source.bits) - 1;
   for (size_t i = 0; i < a.source.books * lines; ++i) {
@@ -38,7 +45,7 @@ void entries_to_lanes(const Args& a, size_t lines, size_t (*byte)(size_t z, size
     for (size_t z = 0; z < 4; ++z) {
       uint32_t at[N::kLanes];
       for (size_t j = 0; j < N::kLanes; ++j) {
-        const size_t e = i % lines * N::kBytes + byte(z, j);
+        const size_t e = entry(i % lines * N::kBytes + byte(z, j), lines * N::kBytes / 2);
         at[j] = static_cast<uint32_t>((e & last) * stride);
         starts[z * N::kLanes + j] = start_of(a, entries + at[j], N::kOffset);
       }

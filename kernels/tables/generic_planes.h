@@ -189,6 +189,7 @@ void planes_row(const Args& a, const PlanesPlan& p, size_t row) {
       flow.tables = f.tables;
       for (size_t i = 0, taken; i < f.blocks; i += taken) {
         taken = f.blocks - i >= kSome ? kSome : 1;
+        flow.ahead = taken * flow.stride;
         if (taken == 1)
           sweep_outputs<V, PlanesSweep<V, kCodes, 1>>(a, flow, at + p.tail);
         else

@@ -27,9 +27,10 @@ template <class V>
 struct Flow {
   const uint8_t* codes;
   size_t stride, step;  // from one block's codes to the next one's, from one chunk's to the next
-  size_t ahead;         // from codes to those of the next pass
+  size_t ahead;         // from codes to those of a pass to come
   size_t chunks;
   const uint8_t* tables;
+  size_t table_stride;  // from one block's to the next one's
   uint8_t* acc;
   bool first;
   const typename V::Spread* spread;
@@ -49,8 +50,10 @@ inline typename V::Vec pick(const typename V::Vec* t, typename V::Vec at) {
     return V::pick256(t, at);
   else if constexpr (kCodes == Codes::sevens)
     return V::pick128(t, at);
-  else
+  else if constexpr (kCodes == Codes::packed)
     return V::pick64(t[0], at);
+  else
+    return V::pick16(t[0], at);
 }
 
 // kBlocks blocks. Codes of the next pass are asked for up to L2: L1 can wait for 24 lines from
@@ -64,8 +67,9 @@ __attribute__((noinline)) void sweep_codes(const Flow<V>& k) {
 #define QRT_EACH_LINE _Pragma("GCC unroll 2") for (int l = 0; l < kLines; ++l)
   typename V::Vec t[kBlocks][kVectors];
   QRT_EACH_BLOCK _Pragma("GCC unroll 4") for (int i = 0; i < kVectors; ++i) t[b][i] =
-      K::kTable == 16 ? V::dup16(k.tables + static_cast<size_t>(b) * 16)
-                      : V::load(k.tables + static_cast<size_t>(b * kVectors + i) * V::kBytes);
+      K::kTable == 16 ? V::dup16(k.tables + static_cast<size_t>(b) * k.table_stride)
+                      : V::load(k.tables + static_cast<size_t>(b) * k.table_stride +
+                                static_cast<size_t>(i) * V::kBytes);
   const typename V::Spread spread = *k.spread;
   const size_t stride = k.stride, step = k.step, ahead = k.ahead;
   const uint8_t* codes = k.codes;
@@ -99,6 +103,12 @@ __attribute__((noinline)) void sweep_codes(const Flow<V>& k) {
 #undef QRT_EACH_BLOCK
 }
 
+// Rows of codes between those that are looked up and those that are asked for.
+inline size_t rows_ahead(size_t row_bytes) {
+  constexpr size_t kBytes = 4096;
+  return row_bytes < kBytes ? (kBytes + row_bytes - 1) / row_bytes : 1;
+}
+
 template <class V, Codes kCodes, int kKeep, int kBlocks>
 struct BytesSweep {
   static constexpr size_t kTaken = kBlocks, kOutputs = Kind<kCodes>::kLines * V::kBytes;
@@ -117,8 +127,7 @@ void sweep_outputs(const Args& a, Flow<V> k, uint8_t* copy) {
   if (k.chunks != 0 &&
       static_cast<size_t>(s.codes_end - last) < (k.chunks - 1) * k.step + V::kBytes)
     --k.chunks;
-  k.ahead =
-      static_cast<size_t>(s.codes_end - last) > (kBlocks + 1) * k.stride ? kBlocks * k.stride : 0;
+  if (static_cast<size_t>(s.codes_end - last) <= k.ahead + s.row_bytes) k.ahead = 0;
   Sweep::run(k);
   const uint8_t* from = k.codes + k.chunks * k.step;
   size_t n = k.chunks * kOutputs;

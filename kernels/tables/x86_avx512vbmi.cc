@@ -18,7 +18,10 @@ namespace {
 #include "kernels/tables/x86_vnni_dots.inc"
 #include "kernels/tables/x86_widths.inc"
 
-struct Vbmi : Zmm {
+// Behind the vectors that it adds to.
+#include "kernels/tables/x86_bytes.inc"
+
+struct Vbmi : Shuffled512 {
   // ---- codes ----
 
   // Eight codes of `bits` bits, the first of which starts `offset` bits into its byte, end within 8
@@ -37,16 +40,11 @@ struct Vbmi : Zmm {
   static Vec spread(const Spread& s, const uint8_t* p) {
     return _mm512_multishift_epi64_epi8(s.shifts, _mm512_permutexvar_epi8(s.bytes, loadu(p)));
   }
-  // g++ reads memory again for each use that overwrites a register, and loads of 512 bits are one a
-  // cycle: what went through here is copied between registers instead.
-  static Vec once(Vec v) {
-    asm("" : "+v"(v));
-    return v;
-  }
   static Vec high_nibbles(Vec codes) { return _mm512_srli_epi16(codes, 4); }
 
   // ---- tables in registers ----
 
+  static constexpr size_t entry_at(size_t place, size_t) { return place; }
   // The three low bytes of 64 dwords, each a line: bytes of a kind become a dword of their 16-byte
   // lane, then dwords are transposed.
   static constexpr size_t plane_byte(size_t z, size_t lane) {
@@ -61,9 +59,7 @@ struct Vbmi : Zmm {
     plane[2] = _mm512_unpacklo_epi64(_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
   }
 
-  static Vec dup16(const uint8_t* p) {
-    return _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(p)));
-  }
+  static Vec pick16(Vec table, Vec codes) { return pick64(table, codes); }
   static Vec pick64(Vec table, Vec codes) { return _mm512_permutexvar_epi8(codes, table); }
   static Vec pick128(const Vec* t, Vec codes) {
     return _mm512_permutex2var_epi8(t[0], codes, t[1]);
@@ -71,38 +67,6 @@ struct Vbmi : Zmm {
   static Vec pick256(const Vec* t, Vec codes) {
     return _mm512_mask_blend_epi8(_mm512_movepi8_mask(codes), pick128(t, codes),
                                   pick128(t + 2, codes));
-  }
-
-  // ---- sums ----
-
-  // g++ adds the lines of all blocks up in a tree of its own and spills half of them: sums that
-  // went through here are complete before the next line is added.
-  static void settle(Acc8* s) { asm("" : "+v"(s->all), "+v"(s->odd)); }
-  // Words of a and b in turn.
-  static void zip16(Vec a, Vec b, Vec* to) {
-    alignas(64) static constexpr uint16_t kTurns[2][32] = {
-        {0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
-         8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47},
-        {16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21, 53, 22, 54, 23, 55,
-         24, 56, 25, 57, 26, 58, 27, 59, 28, 60, 29, 61, 30, 62, 31, 63}};
-    to[0] = _mm512_permutex2var_epi16(a, load(kTurns[0]), b);
-    to[1] = _mm512_permutex2var_epi16(a, load(kTurns[1]), b);
-  }
-  // Sums of a line in the order of its bytes.
-  static void words_of_acc8(Acc8 s, int32_t bias, Vec* to) {
-    const Vec off = _mm512_set1_epi16(static_cast<int16_t>(bias));
-    const Vec even = _mm512_sub_epi16(s.all, _mm512_slli_epi16(s.odd, 8));
-    zip16(_mm512_sub_epi16(even, off), _mm512_sub_epi16(s.odd, off), to);
-  }
-  static Vec ints_of_half(Vec words, size_t half) {
-    return _mm512_cvtepi16_epi32(half == 0 ? _mm512_castsi512_si256(words)
-                                           : _mm512_extracti64x4_epi64(words, 1));
-  }
-  static Vec ints_of_bytes(const uint8_t* p) {
-    return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  }
-  static void put_bytes(uint8_t* p, Vec ints) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(ints));
   }
 };
 

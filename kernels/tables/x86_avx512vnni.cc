@@ -8,6 +8,7 @@
 #endif
 #include <immintrin.h>
 
+#include "kernels/tables/generic_bytes.h"
 #include "kernels/tables/generic_registers.h"
 #include "kernels/tables/generic_ways.h"
 
@@ -16,6 +17,9 @@ namespace {
 
 #include "kernels/tables/x86_vnni_dots.inc"
 #include "kernels/tables/x86_widths.inc"
+
+// Behind the vectors that it adds to.
+#include "kernels/tables/x86_bytes.inc"
 
 using Wide = Lanes<Lines<Zmm, 1>, Lines<Ymm, 1>, Lines<Xmm, 1>>;
 
@@ -37,8 +41,16 @@ float registers_cost_ns(const Shape& s) {
   return Registers<Zmm>::cost_ns(s, kRegistersCost);
 }
 
+// In the order of x86_avx512vbmi.cc.
+constexpr BytesCost kBytesCost = {2.2f, 0.75f, 1.2f, 0.9f, 1.6f, 1.8f, 2.4f, 0.25f};
+float bytes_cost_ns(const Shape& s) {
+  return Shuffled<Paired>::cost_ns(s, kBytesCost);
+}
+
 }  // namespace
 
+const Way bytes_avx512vnni = {64, Shuffled<Paired>::kUnit, Shuffled<Paired>::scratch, bytes_cost_ns,
+                              Shuffled<Paired>::run};
 const Way lanes_avx512vnni = {64, kChunk, Wide::scratch, lanes_cost_ns, Wide::run};
 const Way outputs_avx512vnni = {64, Outputs<Zmm>::kUnit, Outputs<Zmm>::scratch, outputs_cost_ns,
                                 Outputs<Zmm>::run};
