@@ -6,6 +6,7 @@
 
 #include "converter/eval/compute.h"
 #include "converter/eval/functions.h"
+#include "converter/eval/integer_layers.h"
 #include "schema/layout.h"
 
 namespace qrt::eval {
@@ -69,6 +70,11 @@ Result<void> compute(Call& call, const ir::Unary& unary) {
 
 Result<void> compute(Call& call, const ir::Binary& binary) {
   const View &p = call.in[0], &q = call.in[1];
+  if (binary.op == ir::Binary::Op::add && has_bytes(p) && has_bytes(q) &&
+      std::equal(p.shape.begin(), p.shape.end(), q.shape.begin(), q.shape.end())) {
+    add_bytes(call, binary.clamp);
+    return {};
+  }
   if (ir::is_float(call.out.type)) {
     broadcast(call, [&](size_t i, const Offsets& at) {
       call.out.data[i] = clamped(apply(binary.op, p.data[at[0]], q.data[at[1]]), binary.clamp);

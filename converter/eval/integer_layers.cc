@@ -15,7 +15,44 @@ float steps(float value, const ir::Quantization& q) {
   return std::nearbyint(value / q.scale);
 }
 
+// t in steps of the output's scale, or as it is where that is floats: what a layer stores.
+float stored(float t, const ir::Clamp& clamp, const ir::Quantization& to) {
+  if (!to.present()) return clamped(t, clamp);
+  const float inverse = 1 / to.scale, zero = static_cast<float>(to.zero);
+  const float min = std::clamp(std::nearbyint(clamp.min * inverse), -zero, 255 - zero);
+  const float max = std::clamp(std::nearbyint(clamp.max * inverse), -zero, 255 - zero);
+  return to.scale * std::clamp(std::nearbyint(t), min, max);
+}
+
 }  // namespace
+
+bool has_bytes(const View& x) {
+  return x.quantization.present() && !x.quantization.bits;
+}
+
+std::vector<float> steps_of(const View& x) {
+  std::vector<float> r(x.data.size());
+  for (size_t i = 0; i < r.size(); ++i) r[i] = steps(x.data[i], x.quantization);
+  return r;
+}
+
+void add_bytes(Call& call, const ir::Clamp& clamp) {
+  const View &p = call.in[0], &q = call.in[1];
+  const ir::Quantization to = call.quantization;
+  const float inverse = to.present() ? 1 / to.scale : 1.0f;
+  const float a = p.quantization.scale * inverse, b = q.quantization.scale * inverse;
+  for (size_t i = 0; i < call.out.data.size(); ++i)
+    call.out.data[i] = stored(
+        steps(p.data[i], p.quantization) * a + steps(q.data[i], q.quantization) * b, clamp, to);
+}
+
+float average_of_bytes(const Call& call, double sum, int64_t taps) {
+  if (taps == 0) return 0;
+  const ir::Quantization to = call.quantization;
+  float factor = call.in[0].quantization.scale / static_cast<float>(taps);
+  if (to.present()) factor *= 1 / to.scale;
+  return stored(static_cast<float>(sum) * factor, ir::kNoClamp, to);
+}
 
 bool sums_integers(const Call& call) {
   return call.in[0].quantization.present() && call.in[1].encoding != nullptr &&
@@ -62,10 +99,7 @@ float IntegerLayer::result_of(double sum, int64_t output) const {
 }
 
 std::vector<float> IntegerLayer::inputs() const {
-  const View& x = call_.in[0];
-  std::vector<float> r(x.data.size());
-  for (size_t i = 0; i < r.size(); ++i) r[i] = steps(x.data[i], x.quantization);
-  return r;
+  return steps_of(call_.in[0]);
 }
 
 void IntegerLayer::sum(const std::vector<float>& columns, int64_t positions, int64_t first,

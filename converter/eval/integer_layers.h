@@ -17,6 +17,15 @@ bool sums_integers(const Call&);
 // becomes what byte 0 or bit 0 stands for.
 float on_grid(float value, const ir::Quantization& q);
 
+// Whether the operand is stored as bytes, and these less their zero.
+bool has_bytes(const View&);
+std::vector<float> steps_of(const View&);
+
+// The sum of two operands of bytes and one shape, and the average of `taps` bytes whose steps come
+// to `sum`: of a call whose output is floats or bytes.
+void add_bytes(Call&, const ir::Clamp&);
+float average_of_bytes(const Call&, double sum, int64_t taps);
+
 // Where sums go: output o of position p lies at y[o * output + p * position].
 struct SumPlace {
   float* y;

@@ -134,29 +134,38 @@ Result<void> compute(Call& call, const ir::Linear& linear) {
 
 namespace {
 
-// One pooled value; the average divides by the taps inside the input, or by all of the window that
-// lies inside the padded input.
-float pool_window(const float* x, const Image& in, const ir::Pool2d& pool, int64_t y, int64_t p) {
-  const ir::Window2d& w = pool.window;
+// What a pool sees of a window: the taps inside the input, or all of the window that lies inside
+// the padded input.
+struct Pooled {
   float best = -std::numeric_limits<float>::infinity();
   double sum = 0;
   int64_t taps = 0;
+};
+
+Pooled pool_window(const float* x, const Image& in, const ir::Pool2d& pool, int64_t y, int64_t p) {
+  const ir::Window2d& w = pool.window;
+  Pooled r;
   for (int64_t ky = 0; ky < w.kernel[0]; ++ky) {
     const int64_t in_y = y * w.stride[0] + ky * w.dilation[0] - w.pad[0];
     for (int64_t kx = 0; kx < w.kernel[1]; ++kx) {
       const int64_t in_x = p * w.stride[1] + kx * w.dilation[1] - w.pad[1];
       const bool inside = in_y >= 0 && in_y < in.height && in_x >= 0 && in_x < in.width;
-      taps += inside || pool.count_include_pad;
+      r.taps += inside || pool.count_include_pad;
       if (!inside) continue;
       const float value = x[in_y * in.row + in_x * in.pixel];
-      best = std::max(best, value);
-      sum += pool.mode == ir::Pool2d::Mode::lp ? std::pow(std::fabs(double{value}), pool.power)
-                                               : double{value};
+      r.best = std::max(r.best, value);
+      r.sum += pool.mode == ir::Pool2d::Mode::lp ? std::pow(std::fabs(double{value}), pool.power)
+                                                 : double{value};
     }
   }
-  if (pool.mode == ir::Pool2d::Mode::max) return best;
-  if (pool.mode == ir::Pool2d::Mode::lp) return static_cast<float>(std::pow(sum, 1.0 / pool.power));
-  return taps == 0 ? 0.0f : static_cast<float>(sum / static_cast<double>(taps));
+  return r;
+}
+
+float pooled_value(const ir::Pool2d& pool, const Pooled& w) {
+  if (pool.mode == ir::Pool2d::Mode::max) return w.best;
+  if (pool.mode == ir::Pool2d::Mode::lp)
+    return static_cast<float>(std::pow(w.sum, 1.0 / pool.power));
+  return w.taps == 0 ? 0.0f : static_cast<float>(w.sum / static_cast<double>(w.taps));
 }
 
 }  // namespace
@@ -168,13 +177,18 @@ Result<void> compute(Call& call, const ir::Pool2d& given) {
     pool.window = {};
     pool.window.kernel = {static_cast<int32_t>(in.height), static_cast<int32_t>(in.width)};
   }
+  const bool levels = given.mode == ir::Pool2d::Mode::average && has_bytes(call.in[0]);
+  const std::vector<float> stepped = levels ? steps_of(call.in[0]) : std::vector<float>();
+  const float* all = levels ? stepped.data() : call.in[0].data.data();
   for (int64_t n = 0; n < out.n; ++n) {
     for (int64_t c = 0; c < out.channels; ++c) {
-      const float* x = call.in[0].data.data() + n * in.image + c * in.channel;
+      const float* x = all + n * in.image + c * in.channel;
       float* y = call.out.data.data() + n * out.image + c * out.channel;
       for (int64_t row = 0; row < out.height; ++row) {
         for (int64_t p = 0; p < out.width; ++p) {
-          y[row * out.row + p * out.pixel] = pool_window(x, in, pool, row, p);
+          const Pooled w = pool_window(x, in, pool, row, p);
+          y[row * out.row + p * out.pixel] =
+              levels ? average_of_bytes(call, w.sum, w.taps) : pooled_value(pool, w);
         }
       }
     }

@@ -2,7 +2,9 @@
 // schema/README.md, Numerics.
 #include <doctest/doctest.h>
 
+#include "converter/emit/emit.h"
 #include "converter/eval/evaluate.h"
+#include "tests/support/run_file.h"
 
 namespace qrt {
 namespace {
@@ -48,6 +50,52 @@ output %y
 )";
   // 3 x in steps of 2: 7.5 rounds to 8, 10.5 to 10; the clamp cuts at 0, the byte at 255.
   CHECK(run(text, {4, 1}, {5, 7, -9, 150}) == Floats{16, 20, 0, 450});
+}
+
+// How many outputs of the interpreter and of the engine differ.
+int64_t off_engine(const std::string& text, const std::vector<eval::Tensor>& in) {
+  auto g = ir::parse(text);
+  REQUIRE_MESSAGE(g.ok(), (g.ok() ? "" : g.error().message));
+  const auto file = emit::emit(*g, {});
+  REQUIRE_MESSAGE(file.ok(), (file.ok() ? "" : file.error().message));
+  const auto want = eval::evaluate(*g, in);
+  REQUIRE_MESSAGE(want.ok(), (want.ok() ? "" : want.error().message));
+  const auto got = testing::run_file(*file, in);
+  REQUIRE(got[0].data.size() == (*want)[0].data.size());
+  int64_t off = 0;
+  for (size_t i = 0; i < got[0].data.size(); ++i) off += got[0].data[i] != (*want)[0].data[i];
+  return off;
+}
+
+// Every pair of bytes. Where a sum or an average lies in the middle of two levels, the order of the
+// f32 operations decides, and that is the engine's.
+TEST_CASE("integers: sums and averages of bytes are rounded as the engine does") {
+  eval::Tensor a{ir::ElementType::f32, {1, 1, 65536}, {}, {}}, b = a;
+  eval::Tensor both{ir::ElementType::f32, {1, 2, 1, 65536}, {}, {}};
+  for (int i = 0; i < 65536; ++i) {
+    a.data.push_back(0.03f * static_cast<float>(i % 256 - 9));
+    b.data.push_back(0.09f * static_cast<float>(i / 256 - 120));
+  }
+  both.data = a.data;
+  for (int i = 0; i < 65536; ++i) both.data.push_back(0.03f * static_cast<float>(i / 256 - 9));
+  CHECK(off_engine(R"(graph g
+input %a: f32[1,1,65536]
+input %b: f32[1,1,65536]
+node qa = quantize(%a) -> %aq: f32[1,1,65536] bytes(0.03, 9)
+node qb = quantize(%b) -> %bq: f32[1,1,65536] bytes(0.09, 120)
+node s = binary(%aq, %bq) -> %s: f32[1,1,65536] bytes(0.06, 100)
+node f = quantize(%s) -> %y: f32[1,1,65536]
+output %y
+)",
+                   {a, b}) == 0);
+  CHECK(off_engine(R"(graph g
+input %x: f32[1,2,1,65536]
+node q = quantize(%x) -> %xq: f32[1,2,1,65536] bytes(0.03, 9)
+node p = pool2d(%xq) {mode=average, global=true, layout=nhwc} -> %p: f32[1,1,1,65536] bytes(0.05, 3)
+node f = quantize(%p) -> %y: f32[1,1,1,65536]
+output %y
+)",
+                   {both}) == 0);
 }
 
 TEST_CASE("integers: a convolution pads with the zero; layouts agree") {
