@@ -196,7 +196,7 @@ void each_way(const Layer& layer, Form form, F&& f) {
   size_t ways = 0;
   for (const Row& row : kWays) {
     if (!includes(detect_isa(), row.isa)) continue;
-    CAPTURE(row.name);
+    CAPTURE(std::string(row.name));
     if (row.way->cost_ns(layer.of(form)) < 0.0f) continue;
     ++ways;
     f(*row.way);

@@ -19,7 +19,7 @@ template <class F>
 void each_int8_kit(F&& f) {
   for (const kernels::Kernel<const kernels::int8::Kit>& row : kernels::int8::kKits) {
     if (!kernels::includes(kernels::detect_isa(), row.isa)) continue;
-    CAPTURE(row.name);
+    CAPTURE(std::string(row.name));
     f(row);
   }
 }

@@ -23,7 +23,7 @@ template <class F>
 void each_kit(F&& f) {
   for (const Row& row : kKits) {
     if (!includes(detect_isa(), row.isa)) continue;
-    CAPTURE(row.name);
+    CAPTURE(std::string(row.name));
     f(row);
   }
 }

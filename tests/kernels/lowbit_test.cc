@@ -20,7 +20,7 @@ template <class F>
 void each_kit(F&& f) {
   for (const Kernel<const Kit>& row : kKits) {
     if (!includes(detect_isa(), row.isa)) continue;
-    CAPTURE(row.name);
+    CAPTURE(std::string(row.name));
     f(*row.run);
   }
 }
@@ -217,7 +217,7 @@ TEST_CASE("lowbit: which codes can be multiplied as they lie") {
     const bool sums32 = (row.isa & (x86_avx512vnni | arm_neondot)) != 0 || row.isa == isa_none;
     const bool spreads = (row.isa & x86_avx512vbmi) != 0 || row.isa == isa_none;
     if (!includes(detect_isa(), row.isa)) continue;
-    CAPTURE(row.name);
+    CAPTURE(std::string(row.name));
     CHECK(row.run->can_dot(4, wide) == sums32);
     for (const uint32_t bits : {3u, 5u, 6u, 7u, 8u}) {
       CHECK(row.run->can_dot(bits, nullptr) == spreads);

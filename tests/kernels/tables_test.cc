@@ -233,7 +233,7 @@ void check(const std::vector<Case>& cases) {
     const std::string shape = c.str();
     CAPTURE(shape);
     each_way(c, [&](const Row& row) {
-      CAPTURE(row.name);
+      CAPTURE(std::string(row.name));
       CHECK(wrong_results(*row.way, layer) == 0);
     });
   }
@@ -338,7 +338,7 @@ TEST_CASE("tables: entries at the limits of sums of 16 bits") {
             const std::string shape = layer.c.str();
             CAPTURE(shape);
             each_way(layer.c, [&](const Row& row) {
-              CAPTURE(row.name);
+              CAPTURE(std::string(row.name));
               CHECK(wrong_results(*row.way, layer) == 0);
             });
           }
@@ -361,7 +361,7 @@ TEST_CASE("tables: layers so deep that sums pass 16 bits, all sums at an end") {
           const std::string shape = layer.c.str();
           CAPTURE(shape);
           each_way(layer.c, [&](const Row& row) {
-            CAPTURE(row.name);
+            CAPTURE(std::string(row.name));
             CHECK(wrong_results(*row.way, layer) == 0);
           });
         }
@@ -404,7 +404,7 @@ TEST_CASE("tables: sums whose averages are rounded up at every level") {
     layer.make_sums();
     CAPTURE(bits);
     each_way(layer.c, [&](const Row& row) {
-      CAPTURE(row.name);
+      CAPTURE(std::string(row.name));
       CHECK(wrong_results(*row.way, layer) == 0);
     });
   }
@@ -421,7 +421,7 @@ TEST_CASE("tables: results far outside of bytes and of int32, infinite and none 
       CAPTURE(keep);
       CAPTURE(rows);
       each_way(layer.c, [&](const Row& row) {
-        CAPTURE(row.name);
+        CAPTURE(std::string(row.name));
         CHECK(wrong_results(*row.way, layer) == 0);
       });
     }

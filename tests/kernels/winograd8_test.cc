@@ -167,7 +167,7 @@ void check(const Conv& c) {
   const Layer layer(c);
   for (const Row& row : kRows) {
     if (!includes(detect_isa(), row.isa)) continue;
-    CAPTURE(row.name);
+    CAPTURE(std::string(row.name));
     for (const size_t edge : {2u, 4u}) {
       CAPTURE(edge);
       REQUIRE(layer.most() < limit(edge));

@@ -167,7 +167,7 @@ void check(const Layer& l, bool many_threads = false) {
   for (const auto& row : kernels::codebook::kKits) {
     if (!kernels::includes(kernels::detect_isa(), row.isa)) continue;
     for (const char* strategy : {"decode", "lookup", "dot", "winograd"}) {
-      CAPTURE(row.name);
+      CAPTURE(std::string(row.name));
       CAPTURE(strategy);
       std::vector<unsigned char> one_thread;
       for (uint32_t threads : {1u, 2u, 3u, 8u}) {

@@ -26,7 +26,7 @@ void check(const IntegerLayer& l, std::initializer_list<uint32_t> counts) {
       for (const Mode mode : {Mode::compressed, Mode::dense})
         for (const uint32_t threads : counts) {
           if (mode == Mode::dense && threads != *counts.begin()) continue;
-          CAPTURE(row.name);
+          CAPTURE(std::string(row.name));
           CAPTURE(strategy);
           CAPTURE(threads);
           OpRun run;
@@ -183,7 +183,7 @@ void check_winograd(const IntegerConv& c, std::initializer_list<uint32_t> counts
     if (!kernels::includes(kernels::detect_isa(), row.isa)) continue;
     for (const char* strategy : {"winograd8_2x2", "winograd8_4x4"})
       for (const uint32_t threads : counts) {
-        CAPTURE(row.name);
+        CAPTURE(std::string(row.name));
         CAPTURE(strategy);
         CAPTURE(threads);
         OpRun run;
@@ -246,7 +246,7 @@ void check_rounded(const IntegerLayer& l, std::initializer_list<uint32_t> counts
     if (!kernels::includes(kernels::detect_isa(), row.isa)) continue;
     for (const Mode mode : {Mode::compressed, Mode::dense})
       for (const uint32_t threads : counts) {
-        CAPTURE(row.name);
+        CAPTURE(std::string(row.name));
         CAPTURE(threads);
         OpRun run;
         run.mode = mode, run.strategy = row.name, run.threads = threads;

@@ -19,7 +19,7 @@ void check(const IntegerLayer& l, std::initializer_list<const char*> strategies,
     if (!kernels::includes(kernels::detect_isa(), row.isa)) continue;
     for (const char* strategy : strategies)
       for (const uint32_t threads : counts) {
-        CAPTURE(row.name);
+        CAPTURE(std::string(row.name));
         CAPTURE(strategy);
         CAPTURE(threads);
         OpRun run;
@@ -58,7 +58,7 @@ void check_masked_dot(const LowbitSpec& spec, const IntegerLayer& l) {
     for (size_t c = 0; mapped && c < size_t{1} << spec.bits; ++c)
       map[c] = static_cast<int8_t>(table_value(w.table, static_cast<uint32_t>(c)));
     if (!row.run->can_dot(spec.bits, mapped ? map : nullptr)) continue;
-    CAPTURE(row.name);
+    CAPTURE(std::string(row.name));
     OpRun run;
     run.isa = row.isa, run.strategy = "masked_dot";
     HostTensor out = l.out;

@@ -106,7 +106,7 @@ void check(const Layer& l, bool many_threads = false) {
   const double bound = 4 * (l.w.weights.inputs + 16) * 0x1p-24 * (l.magnitude + 4);
   for (const auto& row : kernels::codebook::kKits) {
     if (!kernels::includes(kernels::detect_isa(), row.isa)) continue;
-    CAPTURE(row.name);
+    CAPTURE(std::string(row.name));
     for (const Mode mode : {Mode::compressed, Mode::dense}) {
       CAPTURE(static_cast<int>(mode));
       std::vector<unsigned char> one_thread;

@@ -29,7 +29,7 @@ int check(const IntegerLayer& l, std::initializer_list<uint32_t> counts) {
     const bool windows = l.node.kind == OpKind::conv2d && l.weights.order == InputOrder::cin_kh_kw;
     if (row.kind == sh::Kind::dot && (l.has_group_scales() || windows)) continue;
     for (const uint32_t threads : counts) {
-      CAPTURE(row.name);
+      CAPTURE(std::string(row.name));
       CAPTURE(threads);
       OpRun run;
       run.isa = row.isa, run.strategy = strategy_of(row.kind), run.threads = threads;
