@@ -125,7 +125,7 @@ __attribute__((noinline)) void sweep_planes(const Flow<V>& k) {
 
 template <class V, Codes kCodes, int kBlocks>
 struct PlanesSweep {
-  static constexpr size_t kTaken = kBlocks, kOutputs = V::kBytes;
+  static constexpr size_t kTaken = kBlocks, kOutputs = V::kBytes, kReads = V::kBytes;
   static constexpr size_t kAccBytes = kPlanesAcc * V::kBytes;
   static void run(const Flow<V>& k) { sweep_planes<V, kCodes, kBlocks>(k); }
 };

@@ -56,6 +56,11 @@ inline typename V::Vec pick(const typename V::Vec* t, typename V::Vec at) {
     return V::pick16(t[0], at);
 }
 
+// Whether sums of even and of odd codes are apart from the first lookup on: a vector that has
+// to look them up apart adds two blocks at a time.
+template <class V, Codes kCodes>
+inline constexpr bool kIsApart = V::kApart&& kCodes == Codes::bytes;
+
 // kBlocks blocks. Codes of the next pass are asked for up to L2: L1 can wait for 24 lines from
 // memory, L2 for 48, and from L2 they come in time.
 template <class V, Codes kCodes, int kKeep, int kBlocks>
@@ -83,6 +88,15 @@ __attribute__((noinline)) void sweep_codes(const Flow<V>& k) {
       QRT_EACH_LINE s[l] = V::load8(acc + static_cast<size_t>(l) * 2 * V::kBytes);
     }
     const uint8_t* p = codes;
+    if constexpr (kIsApart<V, kCodes>) {
+      if constexpr (kBlocks == 1) s[0] = V::acc_one(s[0], t[0], p);
+      _Pragma("GCC unroll 4") for (int b = 0; b + 1 < kBlocks; b += 2, p += 2 * stride) {
+        s[0] = V::acc_two(s[0], t[b], p, t[b + 1], p + stride);
+        __builtin_prefetch(p + ahead, 0, 2), __builtin_prefetch(p + stride + ahead, 0, 2);
+      }
+      V::store8(acc, s[0]);
+      continue;
+    }
     typename V::Vec line[kBlocks][kLines];
     QRT_EACH_BLOCK {
       const typename V::Vec at = indices<V, kCodes>(p, spread);
@@ -113,6 +127,7 @@ template <class V, Codes kCodes, int kKeep, int kBlocks>
 struct BytesSweep {
   static constexpr size_t kTaken = kBlocks, kOutputs = Kind<kCodes>::kLines * V::kBytes;
   static constexpr size_t kAccBytes = 2 * kOutputs;
+  static constexpr size_t kReads = V::kBytes + (kIsApart<V, kCodes> ? 1 : 0);
   static void run(const Flow<V>& k) { sweep_codes<V, kCodes, kKeep, kBlocks>(k); }
 };
 
@@ -125,7 +140,7 @@ void sweep_outputs(const Args& a, Flow<V> k, uint8_t* copy) {
   const uint8_t* const last = k.codes + (kBlocks - 1) * k.stride;
   k.chunks = a.outputs / kOutputs;
   if (k.chunks != 0 &&
-      static_cast<size_t>(s.codes_end - last) < (k.chunks - 1) * k.step + V::kBytes)
+      static_cast<size_t>(s.codes_end - last) < (k.chunks - 1) * k.step + Sweep::kReads)
     --k.chunks;
   if (static_cast<size_t>(s.codes_end - last) <= k.ahead + s.row_bytes) k.ahead = 0;
   Sweep::run(k);
@@ -192,7 +207,10 @@ __attribute__((noinline)) void settle_row(const Args& a, size_t row, const Settl
   const uint8_t* acc = k.acc;
   for (size_t n = 0; n < a.outputs; acc += kLines * 2 * V::kBytes) {
     typename V::Vec w[2 * kLines];
-    V::words_of_acc8(V::load8(acc), bias, w);
+    if constexpr (kIsApart<V, kCodes>)
+      V::words_apart(V::load8(acc), bias, w);
+    else
+      V::words_of_acc8(V::load8(acc), bias, w);
     if constexpr (kLines == 2) {
       typename V::Vec high[2], low[2] = {w[0], w[1]};
       V::words_of_acc8(V::load8(acc + 2 * V::kBytes), bias, high);
