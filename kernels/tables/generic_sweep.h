@@ -146,13 +146,14 @@ void sweep_outputs(const Args& a, Flow<V> k, uint8_t* copy) {
   Sweep::run(k);
   const uint8_t* from = k.codes + k.chunks * k.step;
   size_t n = k.chunks * kOutputs;
+  const size_t apart = k.stride;
   k.codes = copy, k.stride = V::kBytes, k.ahead = 0;
   for (k.acc += k.chunks * Sweep::kAccBytes, k.chunks = 1; n < a.outputs;
        n += kOutputs, from += k.step) {
     const size_t left = least(kOutputs, a.outputs - n);
     const size_t bytes = (a.first_output * s.bits % 8 + left * s.bits + 7) / 8;
     for (size_t b = 0; b < kBlocks; ++b)
-      std::memcpy(copy + b * V::kBytes, from + b * s.row_bytes, bytes);
+      std::memcpy(copy + b * V::kBytes, from + b * apart, bytes);
     Sweep::run(k);
     k.acc += Sweep::kAccBytes;
   }
