@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <utility>
 
 #include "converter/base/half.h"
 #include "converter/ir/edit.h"
+#include "converter/quant/powers.h"
 #include "schema/layout.h"
 
 namespace qrt::emit {
@@ -168,6 +170,14 @@ Numbers Bulk::add_numbers(const std::vector<float>& v) {
   return {add(f16 ? f16_bytes(v) : f32_bytes(v)), f16, static_cast<uint32_t>(v.size())};
 }
 
+Numbers Bulk::add_scales(const quant::Scales& s) {
+  if (!quant::are_powers(s)) return add_numbers(s.values);
+  std::string bytes;
+  for (const float scale : s.values)
+    bytes.push_back(static_cast<char>(std::ilogb(scale) - quant::kLeastPower));
+  return {add(std::move(bytes)), false, static_cast<uint32_t>(s.values.size()), true};
+}
+
 StoredWeights Bulk::add(const quant::Codebook& c, const lower::Weights& w) {
   StoredWeights s;
   s.entries = add(c.entry == quant::EntryType::f32   ? f32_bytes(c.entries)
@@ -194,7 +204,7 @@ StoredWeights Bulk::add(const quant::Table& t, const lower::Weights& w) {
     s.levels = add_numbers(t.values);
   else
     s.entries = add(i16_bytes(t.integers));
-  s.scales = add_numbers(t.scales.values);
+  s.scales = add_scales(t.scales);
   if (!t.offset.empty()) s.offset = add_numbers(t.offset);
   return s;
 }

@@ -18,6 +18,7 @@ struct Numbers {
   uint32_t buffer = 0;
   bool f16 = false;
   uint32_t count = 0;
+  bool powers = false;  // of two, u8
 };
 
 // True where f16 loses nothing: then that is how the file stores it.
@@ -57,6 +58,7 @@ class Bulk {
   // once for every layer that names it, and takes only one (QRT-E0151).
   uint32_t add_codes(std::string bytes);
   Numbers add_numbers(const std::vector<float>&);  // f16 where exact, else f32
+  Numbers add_scales(const quant::Scales&);  // those of groups u8 where they are powers of two
   StoredWeights add_weights(const lower::Weights&);
   const std::vector<const std::string*>& buffers() const { return buffers_; }
   uint64_t padded_bytes() const { return padded_; }  // with room for alignment

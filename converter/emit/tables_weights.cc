@@ -18,7 +18,7 @@ uint32_t u32(int32_t v) {
 }
 
 fb::DType dtype(const Numbers& n) {
-  return n.f16 ? fb::DType::f16 : fb::DType::f32;
+  return n.powers ? fb::DType::u8 : n.f16 ? fb::DType::f16 : fb::DType::f32;
 }
 
 fb::DType dtype(quant::EntryType t) {

@@ -7,6 +7,7 @@
 #include "converter/base/half.h"
 #include "converter/base/text.h"
 #include "converter/quant/encoding_parts.h"
+#include "converter/quant/powers.h"
 #include "schema/layout.h"
 
 namespace qrt::quant::parts {
@@ -193,7 +194,9 @@ StoredBytes stored_bytes(const Table& t, int64_t outputs, int64_t inputs) {
   StoredBytes bytes;
   bytes.codes = code_bytes(outputs, inputs, t.bits);
   bytes.entries = number_bytes(t.values) + 2 * t.integers.size();
-  bytes.scales = number_bytes(t.scales.values) + number_bytes(t.offset);
+  const uint64_t scales = t.scales.values.size();
+  bytes.scales =
+      (are_powers(t.scales) ? scales : number_bytes(t.scales.values)) + number_bytes(t.offset);
   return bytes;
 }
 

@@ -124,7 +124,7 @@ Table fit_esb(const LayerProblem& problem, std::span<const Quadratic> metrics,
     FittedGrid found;
     if (s.fitted) {
       GridFit fit;
-      fit.axis = s.axis, fit.group = s.group, fit.threads = s.threads;
+      fit.axis = s.axis, fit.group = s.group, fit.powers = s.powers, fit.threads = s.threads;
       Grid grid;
       grid.esb = &coder;
       found = fit_grid(p.target, metrics, p.gains, grid, fit);

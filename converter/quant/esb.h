@@ -22,8 +22,9 @@ struct EsbSettings {
   EsbRange range = EsbRange::s8;
   bool mean_shift = false;  // the mean of each output (or of the layer) is added back by the layer
   ScaleAxis axis = ScaleAxis::output;
-  int64_t group = 0;   // inputs that share a scale, with ScaleAxis::group
-  bool fitted = true;  // false: the published scale, alpha* std + 1e-5
+  int64_t group = 0;    // inputs that share a scale, with ScaleAxis::group
+  bool powers = false;  // scales of groups are powers of two
+  bool fitted = true;   // false: the published scale, alpha* std + 1e-5
   size_t threads = 1;
 };
 

@@ -10,6 +10,7 @@
 
 #include "converter/base/half.h"
 #include "converter/base/parallel.h"
+#include "converter/quant/powers.h"
 
 namespace qrt::quant {
 namespace {
@@ -17,6 +18,7 @@ namespace {
 constexpr int kClips = 64;
 constexpr double kClipStep = 0.93;  // 0.93^63 is 1 %: far below any useful clip level
 constexpr int kLloydSteps = 4;
+constexpr int kPowers = 4;  // clipping to a sixteenth
 
 size_t at(int64_t i) {
   return static_cast<size_t>(i);
@@ -40,6 +42,17 @@ double stored_scale(double scale) {
   return std::isnormal(half) && half >= 0x1p-14f && std::isfinite(half)
              ? double{half}
              : double{static_cast<float>(scale)};
+}
+
+// The nearest power of two by ratio; of nothing 1, where all codes are those of 0.
+double power_scale(double scale) {
+  if (!(scale > 0)) return 1;
+  return std::ldexp(
+      1.0, std::clamp(static_cast<int>(std::nearbyint(std::log2(scale))), kLeastPower, kMostPower));
+}
+
+double stored_scale(double scale, bool powers) {
+  return powers ? power_scale(scale) : stored_scale(scale);
 }
 
 // A part of a row, or many rows one after the other, that share a scale.
@@ -90,6 +103,22 @@ Start search_scale(const Part& p, const Grid& grid) {
   return best;
 }
 
+// Powers of two from the first that clips nothing down.
+Start search_power(const Part& p, const Grid& grid) {
+  double most = 0;
+  for (const double v : p.t) most = std::max(most, std::abs(v));
+  const double whole = most / std::max(std::abs(grid.least()), std::abs(grid.most()));
+  Start best{power_scale(whole > 0 ? std::exp2(std::ceil(std::log2(whole))) : 0), 0, grid};
+  best.error = error_at(p, grid, best.scale);
+  double scale = best.scale;
+  for (int i = 0; i < kPowers && whole > 0; ++i) {
+    scale = power_scale(scale / 2);
+    if (const double e = error_at(p, grid, scale); e < best.error)
+      best.scale = scale, best.error = e;
+  }
+  return best;
+}
+
 // Both ends of the values move towards their middle, at the same rate.
 Start search_affine(const Part& p, const Grid& grid) {
   Start best = search_scale(p, grid);
@@ -135,7 +164,7 @@ class Row {
   }
 
   // Scales by least squares for the values there are.
-  void rescale(const Grid& grid, std::span<double> scales) {
+  void rescale(const Grid& grid, std::span<double> scales, bool powers) {
     std::vector<Term> terms;
     for (int64_t g = 0; g < parts(); ++g) {
       Term& term = terms.emplace_back();
@@ -146,7 +175,7 @@ class Row {
     }
     metric_.rescale(t_, terms, parts() > 1 ? 3 : 1, q_);
     for (int64_t g = 0; g < parts(); ++g)
-      if (terms[at(g)].scale > 0) scales[at(g)] = stored_scale(terms[at(g)].scale);
+      if (terms[at(g)].scale > 0) scales[at(g)] = stored_scale(terms[at(g)].scale, powers);
     store(grid, scales);
   }
 
@@ -189,12 +218,12 @@ struct RowResult {
 // Values and scales in turns; the best of them.
 RowResult fit_row(Row& row, const Grid& grid, std::vector<double> scales, const GridFit& fit) {
   RowResult best;
-  for (double& s : scales) s = stored_scale(s);
+  for (double& s : scales) s = stored_scale(s, fit.powers);
   for (int32_t round = 0; round <= fit.rounds; ++round) {
     row.choose(grid, scales, fit.sweeps);
     row.store(grid, scales);
     if (const double e = row.error(); round == 0 || e < best.error) best = {row.codes, scales, e};
-    if (round < fit.rounds) row.rescale(grid, scales);
+    if (round < fit.rounds) row.rescale(grid, scales, fit.powers);
   }
   return best;
 }
@@ -210,8 +239,9 @@ void fit_rows(std::vector<Row>& rows, const Grid& grid, const GridFit& fit, Fitt
       std::vector<double> scales;
       for (size_t g = 0; g < parts; ++g) {
         const Part part = rows[o].part(static_cast<int64_t>(g));
-        const Start start =
-            fit.free_zero && parts == 1 ? search_affine(part, grid) : search_scale(part, grid);
+        const Start start = fit.powers                    ? search_power(part, grid)
+                            : fit.free_zero && parts == 1 ? search_affine(part, grid)
+                                                          : search_scale(part, grid);
         scales.push_back(start.scale);
         if (parts == 1) mine = start.grid;
       }

@@ -66,6 +66,7 @@ double ternary_alpha(std::span<const float> row, double threshold);
 struct GridFit {
   ScaleAxis axis = ScaleAxis::output;
   int64_t group = 0;       // inputs that share a scale, with ScaleAxis::group
+  bool powers = false;     // scales are powers of two, with ScaleAxis::group
   bool free_zero = false;  // search zero points, one per output (one with ScaleAxis::layer)
   int32_t rounds = 3;      // of scales by least squares, then values
   int32_t sweeps = 8;      // of coordinate descent in each

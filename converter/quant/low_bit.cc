@@ -25,7 +25,7 @@ std::string key_of(const LayerProblem& p, int64_t taps, const LowBitSettings& s)
         static_cast<int64_t>(s.grid), static_cast<int64_t>(s.axis), int64_t{s.group},
         static_cast<int64_t>(s.groups), int64_t{s.slices}, int64_t{s.most}, int64_t{s.fitted},
         int64_t{s.per_layer}, int64_t{s.fraction}, int64_t{s.has_zero}, int64_t{s.mean_shift},
-        static_cast<int64_t>(s.range)})
+        static_cast<int64_t>(s.range), int64_t{s.powers}})
     print.add(v);
   return print.hex();
 }

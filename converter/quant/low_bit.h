@@ -41,6 +41,7 @@ struct LowBitSettings {
   // Of esb; bits, axis, group and fitted are those above.
   int32_t fraction = -1;  // -1: chosen layer by layer
   bool has_zero = true, mean_shift = false;
+  bool powers = false;  // scales of groups are powers of two
   EsbRange range = EsbRange::s8;
 };
 

@@ -167,7 +167,7 @@ EsbSettings esb_settings(const LowBitSettings& s) {
   out.any_fraction = s.fraction < 0 && s.has_zero;
   out.format.fraction = out.any_fraction || !s.has_zero ? 0 : s.fraction;
   out.range = s.range, out.mean_shift = s.mean_shift;
-  out.axis = s.axis, out.group = s.group, out.fitted = s.fitted;
+  out.axis = s.axis, out.group = s.group, out.powers = s.powers, out.fitted = s.fitted;
   return out;
 }
 

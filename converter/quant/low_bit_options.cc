@@ -32,6 +32,10 @@ class Parser {
                    {"centered", GridKind::centered},
                    {"affine", GridKind::affine}},
                   &s.grid);
+    if (key == "scales" && text == "e8m0" && s.kind == LowBitKind::esb) {
+      s.axis = ScaleAxis::group, s.powers = true;
+      return {};
+    }
     if (key == "scales")
       return word(
           key, text,
@@ -162,6 +166,10 @@ Result<void> check(const char* method, const LowBitOptions& o) {
   };
   if ((s.axis == ScaleAxis::group) != (s.group > 0))
     return contradict("scales=group and group=N belong together; give both or neither");
+  if (s.powers && !s.fitted)
+    return contradict(
+        "scales=e8m0 are searched powers of two, the published scale is none; leave "
+        "out fit=no or take scales=group");
   if ((s.groups == PlaneGroups::slices) != (s.slices > 1))
     return contradict(
         "groups=slices and slices=N (2 or more) belong together; give both or neither");
@@ -228,6 +236,9 @@ Result<LowBitOptions> parse_low_bit_options(const char* method, const MethodOpti
                   "'; it has: ", (*find_method(method))->options);
     QRT_CHECK_OK(parser.take(key, value, o));
   }
+  // As MXFP4 and MXFP6 have them.
+  constexpr int32_t kMicroscalingGroup = 32;
+  if (o.settings.powers && o.settings.group == 0) o.settings.group = kMicroscalingGroup;
   if (!o.settings.fitted) o.repairs.retarget = false;
   QRT_CHECK_OK(check(method, o));
   return o;

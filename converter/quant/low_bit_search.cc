@@ -83,7 +83,7 @@ Table noise_table(const LowBitPlan& p, Noise& noise) {
     out.taps = static_cast<int32_t>(p.taps);
     scales *= (p.inputs + s.group - 1) / s.group;
   }
-  for (int64_t i = 0; i < scales; ++i) out.scales.values.push_back(noise.scale());
+  for (int64_t i = 0; i < scales; ++i) out.scales.values.push_back(s.powers ? 1.0f : noise.scale());
   if (s.mean_shift)
     for (int64_t i = 0; i < (s.axis == ScaleAxis::layer ? 1 : p.outputs); ++i)
       out.offset.push_back(0.1f + noise.scale());

@@ -79,18 +79,29 @@ Status check_finite(Reader& r, uint32_t index, DType dtype) {
   return {};
 }
 
-Status fill_constant(Reader& r, const fb::Constant* c, Constant* out) {
+// 255 is what E8M0 has instead of a number.
+static Status check_powers(Reader& r, uint32_t index) {
+  if (r.known[index] & known_powers) return {};
+  for (const uint8_t byte : r.model.buffers[index])
+    if (byte == 255)
+      return Status(kBadModel, 132, "a weight or constant is infinite or not a number");
+  r.known[index] |= known_powers;
+  return {};
+}
+
+Status fill_constant(Reader& r, const fb::Constant* c, Constant* out, bool powers) {
   *out = {};
   if (c == nullptr) return {};
   Bytes bytes;
   QRT_TRY(read_buffer(r, c->buffer(), &bytes));
-  QRT_REQUIRE(c->dtype() == fb::DType::f32 || c->dtype() == fb::DType::f16, kBadModel, 130,
-              "a constant's element type is neither f32 nor f16");
+  const bool is_power = powers && c->dtype() == fb::DType::u8;
+  QRT_REQUIRE(is_power || c->dtype() == fb::DType::f32 || c->dtype() == fb::DType::f16, kBadModel,
+              130, "a constant's element type is neither f32 nor f16");
   out->dtype = static_cast<DType>(c->dtype());
   QRT_TRY(in_range(c->count(), 1, layout::kMaxElements, 131, "a constant's count is out of range"));
   QRT_TRY(equal_size(bytes.size(), CheckedSize(c->count()) * size_of(out->dtype), 131,
                      "a constant's buffer has another size than its count asks for"));
-  QRT_TRY(check_finite(r, c->buffer(), out->dtype));
+  QRT_TRY(is_power ? check_powers(r, c->buffer()) : check_finite(r, c->buffer(), out->dtype));
   out->data = bytes.data();
   out->count = c->count();
   return {};

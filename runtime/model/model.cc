@@ -9,6 +9,7 @@
 #include "runtime/model/reader.h"
 #include "runtime/model/validate.h"
 #include "runtime/tensor/half.h"
+#include "runtime/tensor/power.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the file is read in place, and it is little-endian"
@@ -132,6 +133,11 @@ float read_constant(const Constant& c, uint32_t i) {
     return half_to_float(half);
   }
   float value;
+  if (c.dtype == DType::u8) {
+    const uint32_t bits = power_bits(static_cast<const uint8_t*>(c.data)[i]);
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+  }
   std::memcpy(&value, static_cast<const uint8_t*>(c.data) + size_t{i} * 4, sizeof value);
   return value;
 }

@@ -29,7 +29,8 @@ enum Known : uint8_t {
   known_scales_f32 = 8,
   known_scales_f16 = 16,
   known_levels_f32 = 32,
-  known_levels_f16 = 64
+  known_levels_f16 = 64,
+  known_powers = 128
 };
 
 inline constexpr Code kBadModel = Code::invalid_model;
@@ -74,7 +75,8 @@ Status read_ports(Reader&);
 
 // A buffer by index, and a short vector of finite floats in one.
 Status read_buffer(const Reader&, uint32_t index, Bytes* out);
-Status fill_constant(Reader&, const fb::Constant*, Constant* out);
+// With `powers` it may be u8: powers of two, E8M0.
+Status fill_constant(Reader&, const fb::Constant*, Constant* out, bool powers = false);
 Status check_finite(Reader&, uint32_t buffer, DType f16_or_f32);
 Status read_text(const flatbuffers::String*, const char** out);
 

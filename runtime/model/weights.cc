@@ -13,11 +13,13 @@ namespace {
 
 using layout::ceil_div;
 
-Status read_scales(Reader& r, const fb::Scales* s, const Weights& w, Scales* out) {
+// `powers`: those of groups may be powers of two in a byte each.
+Status read_scales(Reader& r, const fb::Scales* s, const Weights& w, Scales* out,
+                   bool powers = false) {
   if (s == nullptr) return {};
   QRT_TRY(read_enum(s->axis(), &out->axis, "the scales' axis is unknown"));
   out->group = s->group();
-  QRT_TRY(fill_constant(r, s->values(), &out->values));
+  QRT_TRY(fill_constant(r, s->values(), &out->values, powers && out->axis == ScaleAxis::group));
   CheckedSize wanted(1);
   if (out->axis == ScaleAxis::output) wanted = w.outputs;
   if (out->axis == ScaleAxis::group) {
@@ -131,7 +133,7 @@ Status read_table(Reader& r, const fb::CodeTable& t, Weights& w) {
     QRT_TRY(equal(out.values.count, 1 << out.bits, 145, "the table's values do not count 2^bits"));
   }
   QRT_TRY(read_kbit_codes(r, t.codes(), w, out.bits, &out.codes));
-  QRT_TRY(read_scales(r, t.scales(), w, &out.scales));
+  QRT_TRY(read_scales(r, t.scales(), w, &out.scales, true));
   QRT_TRY(fill_constant(r, t.offset(), &out.offset));
   QRT_REQUIRE(!out.offset.present() || out.offset.count == 1 || out.offset.count == w.outputs,
               kBadModel, 148, "the table's offset counts neither 1 nor the outputs");

@@ -21,7 +21,7 @@ inline constexpr uint32_t kMaxLevels = 16;                          // of a code
 enum class InputOrder : uint8_t { linear = 0, cin_kh_kw = 1, kh_kw_cin = 2 };
 enum class ScaleAxis : uint8_t { layer = 0, output = 1, group = 2 };
 
-// A short vector of the file, f32 or f16. `count` 0 means absent.
+// A short vector of the file, f32, f16 or, of u8 b, 2^(b - 127). `count` 0 means absent.
 struct Constant {
   const void* data = nullptr;
   DType dtype = DType::f32;

@@ -15,6 +15,7 @@
 #include "runtime/base/checked.h"
 #include "runtime/model/exact.h"
 #include "runtime/ops/int8_layer.h"
+#include "runtime/tensor/power.h"
 #include "schema/layout.h"
 
 namespace qrt {
@@ -187,6 +188,12 @@ class ShiftWay final : public Int8Strategy {
     const Constant& values = layer.weights->table.scales.values;
     if (values.dtype == DType::f32) return static_cast<const float*>(values.data) + first * each;
     auto* to = reinterpret_cast<float*>(room);
+    if (values.dtype == DType::u8) {
+      const uint8_t* from = static_cast<const uint8_t*>(values.data) + first * each;
+      auto* bits = reinterpret_cast<uint32_t*>(room);
+      for (size_t i = 0; i < outputs * each; ++i) bits[i] = power_bits(from[i]);
+      return to;
+    }
     for (size_t i = 0; i < outputs * each; ++i)
       to[i] = read_constant(values, static_cast<uint32_t>(first * each + i));
     return to;

@@ -168,6 +168,23 @@ TEST_CASE("table: numbers, offsets, groups of scales keep the source's order") {
   CHECK(f.weights().table.integers.data()[1] == 0xfe);
   CHECK(layout::read_code(f.weights().table.codes.data(), 7, 3) == t.codes[7]);
   CHECK(f.report.entries == 16);
+  CHECK(f.report.entry_scales == size_of_numbers(f.weights().table.scales.values));
+
+  // Powers of two take a byte each, the ends of the range included; others near them do not.
+  t.scales.values.assign(18, 0x1p-126f);
+  t.scales.values[3] = 0x1p127f, t.scales.values[4] = 0x1p-127f, t.scales.values[5] = 1;
+  const Emitted g(t, s);
+  const Constant& powers = g.weights().table.scales.values;
+  CHECK(powers.dtype == DType::u8);
+  CHECK(powers.count == 18);
+  CHECK(g.report.entry_scales == 18);
+  for (uint32_t i = 0; i < 18; ++i) CHECK(read_constant(powers, i) == t.scales.values[i]);
+  for (const float other : {1.5f, 0x1p-128f, -1.0f, 0.0f}) {
+    t.scales.values[7] = other;
+    const Emitted h(t, s);
+    CHECK(h.weights().table.scales.values.dtype != DType::u8);
+    CHECK(read_constant(h.weights().table.scales.values, 7) == other);
+  }
 }
 
 BitPlanes random_planes(int64_t outputs, int64_t inputs, int32_t group, bool trits) {

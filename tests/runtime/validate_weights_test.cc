@@ -252,6 +252,14 @@ TEST_CASE("codebooks") {
   });
 }
 
+// Group scales of the table as powers of two, the last of which is `last`.
+void set_powers(FullModel& f, uint8_t last) {
+  fb::ConstantT& values = *f.weights(f.w_table).table->scales->values;
+  std::vector<uint8_t> bytes(values.count, 120);
+  bytes.back() = last;
+  values.dtype = fb::DType::u8, values.buffer = f.b.buffer(bytes);
+}
+
 TEST_CASE("tables and affine codes") {
   check_mutations({
       {"bits 0", [](FullModel& f) { f.weights(f.w_table).table->bits = 0; }, 143},
@@ -297,6 +305,29 @@ TEST_CASE("tables and affine codes") {
       {"scales type",
        [](FullModel& f) { f.weights(f.w_table).table->scales->values->dtype = fb::DType::i8; },
        130},
+      {"scales in a byte each", [](FullModel& f) { set_powers(f, 0); }, 0},
+      {"scales in a byte each, one is no number", [](FullModel& f) { set_powers(f, 255); }, 132},
+      {"scales in a byte each, too few",
+       [](FullModel& f) {
+         set_powers(f, 254);
+         f.bytes(f.weights(f.w_table).table->scales->values->buffer).pop_back();
+       },
+       131},
+      {"scales in a byte each, per output",
+       [](FullModel& f) {
+         set_powers(f, 254);
+         f.weights(f.w_table).table->scales->axis = fb::ScaleAxis::output;
+       },
+       130},
+      {"scales in a byte each, of an affine layer",
+       [](FullModel& f) {
+         auto& s = *f.weights(f.w_affine).affine->scales;
+         s.values->dtype = fb::DType::u8;
+         s.values->buffer = f.b.buffer(std::vector<uint8_t>(1, 127));
+       },
+       130},
+      {"offset in a byte each",
+       [](FullModel& f) { f.weights(f.w_table).table->offset->dtype = fb::DType::u8; }, 130},
       {"affine scales axis",
        [](FullModel& f) {
          f.weights(f.w_affine).affine->scales->axis = static_cast<fb::ScaleAxis>(9);

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "converter/quant/low_bit.h"
+#include "converter/quant/powers.h"
 
 using namespace qrt;
 using namespace qrt::quant;
@@ -145,6 +146,41 @@ TEST_CASE("esb: means, groups, layers and mid-rise") {
   CHECK(mid.integers == std::vector<int16_t>{1, 3, 5, 7, -1, -3, -5, -7});
 }
 
+TEST_CASE("esb: MXFP4 and MXFP6 of plain weights: powers of two per 32, the best of their group") {
+  for (const auto& [bits, fraction] : {std::pair{4, 1}, {6, 3}, {6, 2}}) {
+    CAPTURE(bits);
+    CAPTURE(fraction);
+    const LayerProblem p = normal_layer(6, 100);  // the last group is one of four
+    LowBitSettings s = esb(bits, fraction);
+    s.range = EsbRange::s16, s.axis = ScaleAxis::group, s.group = 32, s.powers = true;
+    const Table t = coded(p, s);
+    REQUIRE(t.scales.values.size() == 6 * 4);
+    CHECK(t.scales.axis == ScaleAxis::group);
+    for (const float scale : t.scales.values) CHECK(is_power(scale));
+    CHECK(stored_bytes(Encoding(t), 6, 100).scales == 24);
+    // No other power of two is better, whatever the codes.
+    const EsbCoder coder(esb_settings(s).format);
+    for (size_t o = 0; o < 6; ++o)
+      for (size_t g = 0; g < 4; ++g) {
+        const auto error_at = [&](double scale) {
+          double sum = 0;
+          for (size_t k = 32 * g; k < std::min<size_t>(32 * g + 32, 100); ++k) {
+            const double w = p.target[o * 100 + k];
+            const double q = scale * coder.number(coder.code(w / scale)) - w;
+            sum += q * q;
+          }
+          return sum;
+        };
+        const double chosen = t.scales.values[o * 4 + g];
+        for (const double other : {chosen / 4, chosen / 2, chosen * 2, chosen * 4})
+          CHECK(error_at(chosen) <= error_at(other));
+      }
+    LowBitSettings any = s;
+    any.powers = false;
+    CHECK(error(p, coded(p, any)) < error(p, t));
+  }
+}
+
 TEST_CASE("esb: a layer of zeros and one of equal weights") {
   LayerProblem p = normal_layer(2, 8);
   p.target.assign(16, 0.0f);
@@ -153,6 +189,11 @@ TEST_CASE("esb: a layer of zeros and one of equal weights") {
     s.fitted = fitted;
     for (const float w : decode(Encoding(coded(p, s)), 2, 8)) CHECK(w == 0);
   }
+  LowBitSettings mx = esb(4, 1);
+  mx.axis = ScaleAxis::group, mx.group = 4, mx.powers = true;
+  const Table zeros = coded(p, mx);
+  for (const float w : decode(Encoding(zeros), 2, 8)) CHECK(w == 0);
+  for (const float scale : zeros.scales.values) CHECK(is_power(scale));
   p.target.assign(16, 0.25f);
   for (const float w : decode(Encoding(coded(p, esb(4, 1))), 2, 8))
     CHECK(std::abs(w - 0.25f) <= 0.25f / 2048);  // f16 scales
@@ -171,7 +212,13 @@ TEST_CASE("esb: refusals name the numbers") {
   CHECK(refused({{"bits", "8"}, {"fraction", "5"}, {"range", "16"}}) == 0);
   CHECK(refused({{"bits", "4"}, {"fraction", "1"}, {"zero", "no"}}) == 719);
   CHECK(refused({{"scales", "group"}}) == 719);
+  CHECK(refused({{"scales", "e8m0"}, {"fit", "no"}}) == 719);
   CHECK(refused({{"grid", "srq"}}) == 718);
+  auto mx = parse_low_bit_options("esb", {{"bits", "4"}, {"scales", "e8m0"}});
+  REQUIRE(mx.ok());
+  CHECK((mx->settings.powers && mx->settings.group == 32));
+  CHECK(parse_low_bit_options("esb", {{"group", "16"}, {"scales", "e8m0"}})->settings.group == 16);
+  CHECK(!parse_low_bit_options("uniform", {{"scales", "e8m0"}}).ok());
   LayerProblem p = normal_layer(2, 8);
   p.target[3] = std::nanf("");
   CHECK(!encode_low_bit(p, 1, esb(4, 1), 1).ok());

@@ -33,7 +33,15 @@ size_t scale_place(const LowbitSpec& s, uint32_t inputs, uint32_t n, uint32_t k)
 Scales make_scales(const LowbitSpec& s, Bits& bits, LowbitWeights* w) {
   const uint32_t outputs = w->weights.outputs, inputs = w->weights.inputs;
   w->scales = positive(scale_place(s, inputs, outputs - 1, inputs - 1) + 1, bits);
-  return {s.axis, s.axis == ScaleAxis::group ? s.group : 0, constant_of(w->scales)};
+  Constant values = constant_of(w->scales);
+  if (s.powers) {
+    for (float& scale : w->scales) {
+      w->powers.push_back(static_cast<uint8_t>(127 - 2 + pick(bits, 5)));
+      scale = std::ldexp(1.0f, w->powers.back() - 127);
+    }
+    values.data = w->powers.data(), values.dtype = DType::u8;
+  }
+  return {s.axis, s.axis == ScaleAxis::group ? s.group : 0, values};
 }
 
 // Codes are packed and handed to use(output, input, code).
@@ -212,6 +220,9 @@ std::vector<LowbitSpec> every_lowbit_spec() {
     all.push_back(s);
     s.encoding = Encoding::table, s.offsets = bits % 3, s.integers = bits % 2 == 0;
     all.push_back(s);
+    s.powers = true;
+    all.push_back(s);
+    s.powers = false;
     s.axis = ScaleAxis::layer, s.group = 0, s.integers = false;
     all.push_back(s);
     s.encoding = Encoding::bit_planes, s.group = bits == 8 ? 1 : 3 * bits % 7;

@@ -17,7 +17,8 @@ struct LowbitSpec {
   Encoding encoding = Encoding::affine;
   uint32_t bits = 4;  // of codes; of bit planes: the most planes of a group
   ScaleAxis axis = ScaleAxis::output;
-  uint32_t group = 0;  // of scales, or of planes
+  uint32_t group = 0;   // of scales, or of planes
+  bool powers = false;  // scales of a table's groups are powers of two, a byte each
   bool is_signed = false;
   Zeros zeros = Zeros::none;
   bool odd_zeros = false;  // halves that are odd in some outputs, or in the layer's
@@ -37,7 +38,7 @@ struct LowbitWeights {
   std::vector<double> values;    // [output][input], file order
   std::vector<int> integers;     // the same where the weights are exact integers:
   std::vector<float> scales_of;  //   values = integers * scales_of[output]
-  std::vector<uint8_t> codes, counts, integer_bytes;
+  std::vector<uint8_t> codes, counts, integer_bytes, powers;
   std::vector<int16_t> zeros;
   std::vector<float> scales, table, offset, alphas;
 };

@@ -83,16 +83,19 @@ TEST_CASE("shift layers: linear, bits 1 to 8, one and two bytes, odd sizes") {
 
 TEST_CASE("shift layers: a scale per group of inputs") {
   for (const uint32_t group : {32u, 16u, 7u, 1u, 600u}) {
-    const LowbitSpec spec =
+    LowbitSpec spec =
         table(group % 2 == 0 ? 4 : 6, group == 16 ? 448 : 12, ScaleAxis::group, group);
     CAPTURE(group);
     for (const auto& [rows, inputs, outputs] :
          {std::array{1, 83, 37}, {3, 641, 70}, {17, 600, 33}, {1, 601, 1}}) {
       if (group > uint32_t(inputs)) continue;
       CAPTURE(inputs);
-      IntegerLayer l;
-      make_linear(rows, inputs, outputs, weights_of(spec), inputs == 83 ? kFloats : kAll, &l);
-      CHECK(check(l, {1u, 3u}) >= 4);
+      for (const bool powers : {false, true}) {
+        spec.powers = powers;
+        IntegerLayer l;
+        make_linear(rows, inputs, outputs, weights_of(spec), inputs == 83 ? kFloats : kAll, &l);
+        CHECK(check(l, {1u, 3u}) >= 4);
+      }
     }
   }
 }
