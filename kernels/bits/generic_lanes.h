@@ -2,6 +2,7 @@
 #ifndef QRT_KERNELS_BITS_GENERIC_LANES_H_
 #define QRT_KERNELS_BITS_GENERIC_LANES_H_
 
+#include "kernels/bits/generic_count.h"
 #include "kernels/bits/generic_finish.h"
 
 namespace qrt::kernels::bits {
@@ -9,6 +10,12 @@ namespace {
 
 // Of counts that are alive at a time: they stay in L2.
 inline constexpr size_t kCountBytes = 256 * 1024;
+// Of derived rows that are made at a time, unless a block of counts has more.
+inline constexpr size_t kDerivedBytes = 256 * 1024;
+
+constexpr size_t row_bytes(const Shape& s, size_t planes) {
+  return planes * derived_bytes(groups_of(s.inputs));
+}
 
 template <class V>
 constexpr size_t lanes() {
@@ -48,15 +55,25 @@ constexpr size_t block_of(const Shape& s, size_t rows, size_t unit) {
 struct LanesCost {
   float group, chunk, row, lane, table, word;
 };
+// Of a row that is derived, of a group of it besides.
+struct DeriveCost {
+  float row, group;
+};
 
 // Of `rows` iterated rows against one tile of lanes, its table made once per block of rows.
 template <class V>
 float count_cost_ns(const Shape& s, size_t rows, size_t block, const LanesCost& c) {
   const size_t groups = groups_of(s.inputs), blocks = (rows + block - 1) / block;
+  const size_t triples = groups * kGroupTriples;
   const float passes = static_cast<float>(s.x_planes * s.w_planes);
-  const float chunks = passes * static_cast<float>((groups + kChunkGroups - 1) / kChunkGroups);
+  const float chunks =
+      passes * static_cast<float>((triples + chunk_triples<V>() - 1) / chunk_triples<V>());
   const float row = passes * static_cast<float>(groups) * c.group + (chunks - 1) * c.chunk;
   return static_cast<float>(rows) * row + static_cast<float>(blocks * groups) * c.table;
+}
+inline float derive_cost_ns(const Shape& s, size_t rows, size_t planes, const DeriveCost& c) {
+  return static_cast<float>(rows * planes) *
+         (c.row + static_cast<float>(groups_of(s.inputs)) * c.group);
 }
 
 // Planes to one integer per lane. 8 planes at a time are 8 x 8 bits in every byte position, which

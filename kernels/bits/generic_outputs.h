@@ -80,24 +80,26 @@ void finish_rows(const Args& a, size_t row, size_t rows, size_t first, size_t co
   }
 }
 
+// Derived rows [row, row + rows) against a tile of outputs.
 template <class V>
-void outputs_tile(const Args& a, const uint8_t* lanes, const uint8_t* bounds, uint8_t* table,
-                  size_t first, size_t count) {
+void outputs_tile(const Args& a, const uint8_t* lanes, const uint8_t* bounds,
+                  const uint8_t* derived, size_t row, size_t rows, uint8_t* table, size_t first,
+                  size_t count) {
   const Shape& s = a.shape;
   Counting c{};
   c.lanes = lanes, c.lane_planes = s.w_planes, c.groups = groups_of(s.inputs);
-  c.stride = a.x_stride, c.row_plane = a.x_plane, c.row_planes = s.x_planes;
-  c.words = words_of(s.inputs), c.table = table, c.counts = table + table_bytes<V>();
+  c.stride = row_bytes(s, s.x_planes), c.row_plane = row_bytes(s, 1), c.row_planes = s.x_planes;
+  c.table = table, c.counts = table + table_bytes<V>(c.groups);
   c.planes = planes_of(s);
   const size_t block = block_of<V>(s, s.rows, 1);
-  for (size_t r = 0; r < s.rows; r += c.count) {
-    c.count = least(block, s.rows - r);
-    c.rows = a.x + r * a.x_stride;
+  for (size_t r = 0; r < rows; r += c.count) {
+    c.count = least(block, rows - r);
+    c.rows = derived + r * c.stride;
     count_all<V>(c);
     if (a.bits)
-      store_bits<V>(a, r, c.count, first, count, c.counts, bounds);
+      store_bits<V>(a, row + r, c.count, first, count, c.counts, bounds);
     else
-      finish_rows<V>(a, r, c.count, first, count, c.counts);
+      finish_rows<V>(a, row + r, c.count, first, count, c.counts);
   }
 }
 
@@ -114,18 +116,27 @@ struct Outputs {
     });
     return bytes;
   }
+  // Rows derived at a time: all tiles of outputs count them, whose tables are made anew.
+  static size_t rows_at_once(const Shape& s) {
+    const size_t fit = kDerivedBytes / row_bytes(s, s.x_planes), block = block_of<W>(s, s.rows, 1);
+    return least(s.rows, fit > block ? fit / block * block : block);
+  }
+  static size_t derived(const Shape& s) {
+    return up_to(rows_at_once(s) * row_bytes(s, s.x_planes), kAlign);
+  }
   static size_t scratch(const Shape& s) {
-    return most_of({tile_scratch<W>(s), tile_scratch<Narrow>(s)...});
+    return derived(s) + most_of({tile_scratch<W>(s), tile_scratch<Narrow>(s)...});
   }
   template <class V>
   static size_t tile_scratch(const Shape& s) {
     const size_t turned = kKeeps ? 0 : lane_lines(s) * V::kBytes;
-    return turned + table_bytes<V>() + block_of<V>(s, s.rows, 1) * planes_of(s) * V::kBytes;
+    return turned + table_bytes<V>(groups_of(s.inputs)) +
+           block_of<V>(s, s.rows, 1) * planes_of(s) * V::kBytes;
   }
   // c: of each width.
-  static float cost_ns(const Shape& s, const LanesCost* c) {
+  static float cost_ns(const Shape& s, const LanesCost* c, const DeriveCost& d) {
     if (!in_contract(s)) return -1.0f;
-    float ns = 0;
+    float ns = derive_cost_ns(s, s.rows, s.x_planes, d);
     const float rows = static_cast<float>(s.rows);
     each_tile<W, Narrow...>(s.outputs, 0, [&](auto v, size_t, size_t) {
       using V = decltype(v);
@@ -152,24 +163,34 @@ struct Outputs {
   // Tiles before the first output are all of the widest kind.
   static void run(const Args& a) {
     const Shape& s = a.shape;
-    const uint8_t* at = static_cast<const uint8_t*>(a.kept) +
-                        a.first_output / lanes<W>() * kept_lines(s) * W::kBytes;
-    each_tile<W, Narrow...>(s.outputs - a.first_output, 0, [&](auto v, size_t first, size_t count) {
-      using V = decltype(v);
-      if (first < a.outputs) tile<V>(a, at, first, count);
-      at += kept_lines(s) * V::kBytes;
-    });
+    const size_t some = rows_at_once(s);
+    for (size_t row = 0; row < s.rows; row += some) {
+      const size_t rows = least(some, s.rows - row);
+      derive(a.x + row * a.x_stride, a.x_stride, a.x_plane, s.x_planes, words_of(s.inputs),
+             groups_of(s.inputs), rows, static_cast<uint8_t*>(a.scratch));
+      const uint8_t* at = static_cast<const uint8_t*>(a.kept) +
+                          a.first_output / lanes<W>() * kept_lines(s) * W::kBytes;
+      each_tile<W, Narrow...>(s.outputs - a.first_output, 0,
+                              [&](auto v, size_t first, size_t count) {
+                                using V = decltype(v);
+                                if (first < a.outputs) tile<V>(a, at, row, rows, first, count);
+                                at += kept_lines(s) * V::kBytes;
+                              });
+    }
   }
 
  private:
   template <class V>
-  static void tile(const Args& a, const uint8_t* kept, size_t first, size_t count) {
+  static void tile(const Args& a, const uint8_t* kept, size_t row, size_t rows, size_t first,
+                   size_t count) {
     const size_t bytes = lane_lines(a.shape) * V::kBytes;
-    uint8_t* scratch = static_cast<uint8_t*>(a.scratch);
-    if (kKeeps) return outputs_tile<V>(a, kept, kept + bytes, scratch, first, count);
+    const uint8_t* derived_rows = static_cast<const uint8_t*>(a.scratch);
+    uint8_t* scratch = static_cast<uint8_t*>(a.scratch) + derived(a.shape);
+    if (kKeeps)
+      return outputs_tile<V>(a, kept, kept + bytes, derived_rows, row, rows, scratch, first, count);
     weight_lanes<V>(a.shape, a.weights + (a.first_output + first) * a.w_stride, a.w_stride,
                     a.w_plane, count, scratch);
-    outputs_tile<V>(a, scratch, kept, scratch + bytes, first, count);
+    outputs_tile<V>(a, scratch, kept, derived_rows, row, rows, scratch + bytes, first, count);
   }
 };
 

@@ -86,23 +86,28 @@ void store_ints(const Args& a, size_t row, size_t rows, size_t first, size_t cou
   }
 }
 
+// Outputs of a call, derived here unless all of them are already.
 template <class V>
-void rows_tile(const Args& a, size_t row, size_t rows) {
+void rows_tile(const Args& a, const uint8_t* all, uint8_t* scratch, size_t row, size_t rows) {
   const Shape& s = a.shape;
-  const size_t places = groups_of(s.inputs) * kGroup, words = words_of(s.inputs);
+  const size_t groups = groups_of(s.inputs), places = groups * kGroup, words = words_of(s.inputs);
   static constexpr uint8_t kZeros[lanes<V>()] = {};
   const ClassLanes<V> classes(a.class_of ? a.class_of + row : kZeros, rows);
-  uint8_t* to = static_cast<uint8_t*>(a.scratch);
+  uint8_t* to = scratch;
   Counting c{};
-  c.lanes = to, c.lane_planes = s.x_planes, c.groups = groups_of(s.inputs);
+  c.lanes = to, c.lane_planes = s.x_planes, c.groups = groups;
   for (size_t i = 0; i < s.x_planes; ++i, to += places * V::kBytes)
     lanes_of<V>(a.x + row * a.x_stride + i * a.x_plane, a.x_stride, rows, words, places, to);
-  c.stride = a.w_stride, c.row_plane = a.w_plane, c.row_planes = s.w_planes;
-  c.words = words, c.table = to, c.counts = to + table_bytes<V>(), c.planes = planes_of(s);
+  c.stride = row_bytes(s, s.w_planes), c.row_plane = row_bytes(s, 1), c.row_planes = s.w_planes;
+  c.table = to, c.counts = to + table_bytes<V>(groups), c.planes = planes_of(s);
   const size_t block = block_of<V>(s, a.outputs, kWord);
+  uint8_t* some = c.counts + block_of<V>(s, s.outputs, kWord) * c.planes * V::kBytes;
   for (size_t n = 0; n < a.outputs; n += c.count) {
     c.count = least(block, a.outputs - n);
-    c.rows = a.weights + (a.first_output + n) * a.w_stride;
+    c.rows = all ? all + n * c.stride : some;
+    if (!all)
+      derive(a.weights + (a.first_output + n) * a.w_stride, a.w_stride, a.w_plane, s.w_planes,
+             words, groups, c.count, some);
     count_all<V>(c);
     for (size_t i = 0; i < c.count; i += kWord) {
       uint8_t* counts = c.counts + i * c.planes * V::kBytes;
@@ -179,18 +184,25 @@ struct Rows {
   static void pack(const PackArgs& a) {
     if (a.shape.form == Form::bits) Bounds::pack(a, a.kept);
   }
+  // Of derived outputs: all, if that is little.
+  static size_t derived(const Shape& s) {
+    const size_t all = up_to(s.outputs * row_bytes(s, s.w_planes), kAlign);
+    return all <= kDerivedBytes ? all : 0;
+  }
   static size_t scratch(const Shape& s) {
     const size_t few = s.x_planes * words_of(s.inputs) * W::kBytes;
-    return most_of({few, tile_scratch<W>(s), tile_scratch<Narrow>(s)...});
+    return derived(s) + most_of({few, tile_scratch<W>(s), tile_scratch<Narrow>(s)...});
   }
   template <class V>
   static size_t tile_scratch(const Shape& s) {
-    const size_t lines =
-        s.x_planes * groups_of(s.inputs) * kGroup + block_of<V>(s, s.outputs, kWord) * planes_of(s);
-    return table_bytes<V>() + lines * V::kBytes;
+    const size_t groups = groups_of(s.inputs), block = block_of<V>(s, s.outputs, kWord);
+    const size_t some = derived(s) == 0 ? block * row_bytes(s, s.w_planes) : 0;
+    return table_bytes<V>(groups) +
+           (s.x_planes * groups * kGroup + block * planes_of(s)) * V::kBytes + some;
   }
   // c: of each width; an output costs more where rows are of several classes.
-  static float cost_ns(const Shape& s, const LanesCost* c, const WordsCost& words) {
+  static float cost_ns(const Shape& s, const LanesCost* c, const DeriveCost& d,
+                       const WordsCost& words) {
     if (!in_contract(s)) return -1.0f;
     float ns = 0;
     const float turned = static_cast<float>(s.x_planes * words_of(s.inputs));
@@ -202,6 +214,7 @@ struct Rows {
           s.form == Form::bits ? k.row * bounds : k.lane * static_cast<float>(lanes<V>());
       ns += count_cost_ns<V>(s, s.outputs, block_of<V>(s, s.outputs, kWord), k) +
             static_cast<float>(s.outputs) * store + turned * k.word;
+      if (ns == 0 || derived(s) == 0) ns += derive_cost_ns(s, s.outputs, s.w_planes, d);
     });
     // Rows are what outputs are to Words.
     Shape few = s;
@@ -209,10 +222,16 @@ struct Rows {
     return ns + words_cost_ns<W>(few, words);
   }
   static void run(const Args& a) {
+    const Shape& s = a.shape;
+    uint8_t* scratch = static_cast<uint8_t*>(a.scratch);
+    const uint8_t* all = derived(s) != 0 && s.rows > kFew ? scratch : nullptr;
+    if (all)
+      derive(a.weights + a.first_output * a.w_stride, a.w_stride, a.w_plane, s.w_planes,
+             words_of(s.inputs), groups_of(s.inputs), a.outputs, scratch);
     const auto tile = [&](auto v, size_t first, size_t count) {
-      rows_tile<decltype(v)>(a, first, count);
+      rows_tile<decltype(v)>(a, all, scratch + derived(s), first, count);
     };
-    few_rows<W>(a, each_tile<W, Narrow...>(a.shape.rows, kFew, tile));
+    few_rows<W>(a, each_tile<W, Narrow...>(s.rows, kFew, tile));
   }
 };
 

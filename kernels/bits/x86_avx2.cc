@@ -11,26 +11,21 @@ namespace {
 
 #include "kernels/bits/x86_narrow.inc"
 
-// 16 triples, those from `first` on.
+// 48 triples.
 template <int kShift>  // 7 - log2 of the bytes of a line
-inline void offsets256(__m256i bits, int first, Offsets& at) {
+inline void offsets_of(const uint8_t* from, uint16_t* to) {
   const auto table = [](const void* p) {
     return _mm256_load_si256(static_cast<const __m256i*>(p));
   };
-  const __m256i window = _mm256_shuffle_epi8(bits, table(kWindows.byte + 2 * first));
-  const __m256i q = _mm256_and_si256(_mm256_mullo_epi16(window, table(kWindows.factor + first)),
-                                     _mm256_set1_epi16(7 << 7));
-  const __m256i odd =
-      _mm256_xor_si256(_mm256_xor_si256(q, _mm256_srli_epi16(q, 1)), _mm256_srli_epi16(q, 2));
-  _mm256_store_si256(reinterpret_cast<__m256i*>(at.carry + first), _mm256_srli_epi16(q, kShift));
-  _mm256_store_si256(reinterpret_cast<__m256i*>(at.sum + first),
-                     _mm256_srli_epi16(_mm256_and_si256(odd, _mm256_set1_epi16(1 << 7)), kShift));
-}
-template <int kShift>
-inline void offsets_of(uint64_t lo, uint64_t hi, Offsets& at) {
-  const __m256i bits = _mm256_broadcastsi128_si256(
-      _mm_set_epi64x(static_cast<long long>(hi), static_cast<long long>(lo)));
-  offsets256<kShift>(bits, 0, at), offsets256<kShift>(bits, 16, at);
+  const auto sixteen = [&](const uint8_t* p, int first, uint16_t* at) {
+    const __m256i bits =
+        _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    const __m256i window = _mm256_shuffle_epi8(bits, table(kWindows.byte + 2 * first));
+    const __m256i q = _mm256_and_si256(_mm256_mullo_epi16(window, table(kWindows.factor + first)),
+                                       _mm256_set1_epi16(7 << 7));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(at), _mm256_srli_epi16(q, kShift));
+  };
+  sixteen(from, 0, to), sixteen(from, 16, to + 16), sixteen(from + 12, 0, to + 32);
 }
 
 struct V256 : V256Base {
@@ -43,7 +38,7 @@ struct V256 : V256Base {
   static Vec borrow(Vec d, Vec b, Vec t) {
     return _mm256_or_si256(_mm256_andnot_si256(d, _mm256_or_si256(b, t)), and2(b, t));
   }
-  static void offsets(uint64_t lo, uint64_t hi, Offsets& at) { offsets_of<2>(lo, hi, at); }
+  static void offsets(const uint8_t* from, uint16_t* to) { offsets_of<2>(from, to); }
 
   static Vec add8(Vec a, Vec b) { return _mm256_add_epi8(a, b); }
   static Vec add64(Vec a, Vec b) { return _mm256_add_epi64(a, b); }
@@ -97,7 +92,7 @@ struct V128 : V128Base {
   static Vec borrow(Vec d, Vec b, Vec t) {
     return _mm_or_si128(_mm_andnot_si128(d, _mm_or_si128(b, t)), and2(b, t));
   }
-  static void offsets(uint64_t lo, uint64_t hi, Offsets& at) { offsets_of<3>(lo, hi, at); }
+  static void offsets(const uint8_t* from, uint16_t* to) { offsets_of<3>(from, to); }
 };
 
 using Out = Outputs<true, V256, V128>;
@@ -110,17 +105,18 @@ using Line = Lines<V256>;
 constexpr LanesCost kOutputs[] = {{5.4f, 12.0f, 10.0f, 0.35f, 30.0f, 200.0f},
                                   {6.0f, 8.4f, 8.3f, 0.35f, 22.0f, 100.0f}};
 constexpr LanesCost kRows[] = {{5.6f, 8.0f, 18.5f, 0.45f, 30.0f, 200.0f}};
+constexpr DeriveCost kDerive = {2.0f, 0.5f};
 constexpr WordsCost kWords = {3.9f, 0.7f, 3.5f, 0.1f};
 constexpr LinesCost kLine = {36.0f, 2.85f, 3.3f, 0.1f};
 
 float outputs_ns(const Shape& s) {
-  return Out::cost_ns(s, kOutputs);
+  return Out::cost_ns(s, kOutputs, kDerive);
 }
 float turned_ns(const Shape& s) {
-  return Turned::cost_ns(s, kOutputs);
+  return Turned::cost_ns(s, kOutputs, kDerive);
 }
 float rows_ns(const Shape& s) {
-  return In::cost_ns(s, kRows, kWords);
+  return In::cost_ns(s, kRows, kDerive, kWords);
 }
 float words_ns(const Shape& s) {
   return words_cost_ns<V256>(s, kWords);

@@ -17,18 +17,24 @@ namespace {
 #include "kernels/bits/x86_narrow.inc"
 #include "kernels/bits/x86_wide.inc"
 
+// 48 triples.
 template <int kShift>  // 7 - log2 of the bytes of a line
-inline void offsets512(uint64_t lo, uint64_t hi, Offsets& at) {
-  const __m512i bits = _mm512_broadcast_i32x4(
-      _mm_set_epi64x(static_cast<long long>(hi), static_cast<long long>(lo)));
-  const __m512i window = _mm512_shuffle_epi8(bits, _mm512_load_si512(kWindows.byte));
-  const __m512i q = _mm512_and_si512(_mm512_mullo_epi16(window, _mm512_load_si512(kWindows.factor)),
+inline void offsets_of(const uint8_t* from, uint16_t* to) {
+  const auto bits = [](const uint8_t* p) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  };
+  const __m512i wide =
+      _mm512_shuffle_epi8(_mm512_broadcast_i32x4(bits(from)), _mm512_load_si512(kWindows.byte));
+  const __m512i q = _mm512_and_si512(_mm512_mullo_epi16(wide, _mm512_load_si512(kWindows.factor)),
                                      _mm512_set1_epi16(7 << 7));
-  const __m512i odd =
-      _mm512_ternarylogic_epi64(q, _mm512_srli_epi16(q, 1), _mm512_srli_epi16(q, 2), 0x96);
-  _mm512_store_si512(at.carry, _mm512_srli_epi16(q, kShift));
-  _mm512_store_si512(at.sum,
-                     _mm512_srli_epi16(_mm512_and_si512(odd, _mm512_set1_epi16(1 << 7)), kShift));
+  _mm512_storeu_si512(to, _mm512_srli_epi16(q, kShift));  // 96 bytes apart
+  const auto* bytes = reinterpret_cast<const __m256i*>(kWindows.byte);
+  const auto* factors = reinterpret_cast<const __m256i*>(kWindows.factor);
+  const __m256i rest =
+      _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(bits(from + 12)), _mm256_load_si256(bytes));
+  const __m256i r = _mm256_and_si256(_mm256_mullo_epi16(rest, _mm256_load_si256(factors)),
+                                     _mm256_set1_epi16(7 << 7));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(to + 32), _mm256_srli_epi16(r, kShift));
 }
 
 struct V512 : V512Base {
@@ -59,7 +65,7 @@ struct V512 : V512Base {
   }
   static Vec zip_lo8(Vec a, Vec b) { return _mm512_unpacklo_epi8(a, b); }
   static Vec zip_hi8(Vec a, Vec b) { return _mm512_unpackhi_epi8(a, b); }
-  static void offsets(uint64_t lo, uint64_t hi, Offsets& at) { offsets512<1>(lo, hi, at); }
+  static void offsets(const uint8_t* from, uint16_t* to) { offsets_of<1>(from, to); }
 
   static Vec add8(Vec a, Vec b) { return _mm512_add_epi8(a, b); }
   static Vec sad(Vec a) { return _mm512_sad_epu8(a, zero()); }
@@ -92,7 +98,7 @@ struct V256 : V256Base {
   static Vec maj(Vec a, Vec b, Vec c) { return _mm256_ternarylogic_epi64(a, b, c, 0xe8); }
   static Vec choose(Vec m, Vec a, Vec b) { return _mm256_ternarylogic_epi64(m, a, b, 0xca); }
   static Vec borrow(Vec d, Vec b, Vec t) { return _mm256_ternarylogic_epi64(d, b, t, 0x8e); }
-  static void offsets(uint64_t lo, uint64_t hi, Offsets& at) { offsets512<2>(lo, hi, at); }
+  static void offsets(const uint8_t* from, uint16_t* to) { offsets_of<2>(from, to); }
 };
 
 struct V128 : V128Base {
@@ -101,7 +107,7 @@ struct V128 : V128Base {
   static Vec maj(Vec a, Vec b, Vec c) { return _mm_ternarylogic_epi64(a, b, c, 0xe8); }
   static Vec choose(Vec m, Vec a, Vec b) { return _mm_ternarylogic_epi64(m, a, b, 0xca); }
   static Vec borrow(Vec d, Vec b, Vec t) { return _mm_ternarylogic_epi64(d, b, t, 0x8e); }
-  static void offsets(uint64_t lo, uint64_t hi, Offsets& at) { offsets512<3>(lo, hi, at); }
+  static void offsets(const uint8_t* from, uint16_t* to) { offsets_of<3>(from, to); }
 };
 
 using Out = Outputs<true, V512, V256, V128>;
@@ -117,17 +123,18 @@ constexpr LanesCost kOutputs[] = {{6.4f, 14.5f, 11.0f, 0.3f, 40.0f, 400.0f},
                                   {3.9f, 7.3f, 8.3f, 0.3f, 24.0f, 100.0f}};
 constexpr LanesCost kRows[] = {{6.2f, 12.0f, 24.0f, 0.4f, 40.0f, 400.0f},
                                {4.0f, 6.1f, 16.5f, 0.4f, 21.0f, 200.0f}};
+constexpr DeriveCost kDerive = {2.0f, 0.5f};
 constexpr WordsCost kWords = {4.9f, 1.0f, 4.5f, 0.1f};
 constexpr LinesCost kLine = {46.0f, 8.8f, 7.8f, 0.1f};
 
 float outputs_ns(const Shape& s) {
-  return Out::cost_ns(s, kOutputs);
+  return Out::cost_ns(s, kOutputs, kDerive);
 }
 float turned_ns(const Shape& s) {
-  return Turned::cost_ns(s, kOutputs);
+  return Turned::cost_ns(s, kOutputs, kDerive);
 }
 float rows_ns(const Shape& s) {
-  return In::cost_ns(s, kRows, kWords);
+  return In::cost_ns(s, kRows, kDerive, kWords);
 }
 float words_ns(const Shape& s) {
   return words_cost_ns<V512>(s, kWords);
