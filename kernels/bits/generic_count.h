@@ -34,10 +34,9 @@ template <class V>
 constexpr size_t chunk_triples() {
   return kOffsets * 64 / V::kBytes;
 }
-// Of the highs of a chunk and a low bit.
-template <class V>
-constexpr size_t chunk_planes() {
-  return bits_of(2 * chunk_triples<V>() + 1);
+// Of the highs of so many triples and a low bit.
+constexpr size_t highs_of(size_t triples) {
+  return bits_of(2 * triples + 1);
 }
 
 // Where the line of each triple lies in its table, in bytes.
@@ -66,11 +65,11 @@ __attribute__((noinline)) void make_table(const uint8_t* lanes, size_t triples, 
 
 // One row of a chunk, a multiple of 4 lines: 16, 8 or 4 become one of their weight, which ripples.
 // Straight-line code: see kernels/README.md on arrays.
-template <class V>
+template <class V, size_t P>
 inline __attribute__((always_inline)) void count(const uint8_t* t, const uint16_t* at, size_t lines,
-                                                 typename V::Vec (&c)[chunk_planes<V>()]) {
+                                                 typename V::Vec (&c)[P]) {
   using Vec = typename V::Vec;
-  constexpr size_t T = kLines * V::kBytes, kHigh = chunk_planes<V>() - 5;
+  constexpr size_t T = kLines * V::kBytes, kHigh = P - 5;
   Vec c1 = V::zero(), c2 = c1, c3 = c1, c4 = c1, high[kHigh];
   Vec a0, a1, b0, b1, d0, d1, s;
   _Pragma("GCC unroll 4") for (size_t p = 0; p < kHigh; ++p) high[p] = c1;
@@ -144,11 +143,11 @@ inline void offsets(const uint8_t* bits, size_t triples, Offsets<V>& at) {
 
 // Triples [first, first + triples) of one plane of all rows are added from plane `shift` on; `top`
 // planes hold all so far. The last have the low bit of all.
-template <class V, bool kFirst, bool kLast>
+template <class V, size_t P, bool kFirst, bool kLast>
 __attribute__((noinline)) void count_rows(const Counting& a, const uint8_t* row, size_t first,
                                           size_t triples, size_t shift, size_t top) {
   using Vec = typename V::Vec;
-  constexpr size_t B = V::kBytes, P = chunk_planes<V>(), kLow = kLast ? 0 : 1;
+  constexpr size_t B = V::kBytes, kLow = kLast ? 0 : 1;
   const uint8_t* table = a.table + low_bytes<V>(a.groups);
   uint8_t* to = a.counts + shift * B;
   Offsets<V>* at = reinterpret_cast<Offsets<V>*>(a.table + low_bytes<V>(a.groups) +
@@ -162,7 +161,7 @@ __attribute__((noinline)) void count_rows(const Counting& a, const uint8_t* row,
     Vec c[P];
     if (r + 1 < a.count) row += a.stride;
     offsets<V>(row, triples, at[(r + 1) % 2]);
-    count<V>(table, at[r % 2].line, triples, c);
+    count<V, P>(table, at[r % 2].line, triples, c);
     c[0] = V::zero();
     if (kLast) c[0] = V::xor2(low, V::set64(uint64_t{0} - odd[r * a.stride]));
     if (kFirst) {
@@ -210,14 +209,17 @@ void count_all(const Counting& a) {
         most += (2 * uint64_t{n} + ends) << (i + j);
         // Inputs that are padding never differ: beyond all planes there is nothing to carry.
         const size_t top = least(a.planes, bits_of(most));
-        if (first && ends)
-          count_rows<V, true, true>(a, row, t, n, 0, top);
+        constexpr size_t P = highs_of(chunk_triples<V>());
+        if (first && ends && n <= kOffsets)
+          count_rows<V, highs_of(kOffsets), true, true>(a, row, t, n, 0, top);
+        else if (first && ends)
+          count_rows<V, P, true, true>(a, row, t, n, 0, top);
         else if (first)
-          count_rows<V, true, false>(a, row, t, n, 0, top);
+          count_rows<V, P, true, false>(a, row, t, n, 0, top);
         else if (ends)
-          count_rows<V, false, true>(a, row, t, n, i + j, top);
+          count_rows<V, P, false, true>(a, row, t, n, i + j, top);
         else
-          count_rows<V, false, false>(a, row, t, n, i + j, top);
+          count_rows<V, P, false, false>(a, row, t, n, i + j, top);
       }
     }
   }

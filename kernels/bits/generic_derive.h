@@ -58,6 +58,7 @@ inline uint64_t last_of(uint64_t v, uint64_t& odd) {
 }
 
 // Up to kTogether rows.
+template <class V>
 inline void derive_some(const uint64_t* x, size_t stride, size_t words, size_t groups, size_t rows,
                         uint8_t* to, size_t to_stride) {
   const size_t bytes = groups * kGroup / 8, triples = groups * kGroupTriples;
@@ -66,19 +67,20 @@ inline void derive_some(const uint64_t* x, size_t stride, size_t words, size_t g
   // much.
   for (size_t r = 0; r < rows; ++r) {
     uint8_t* p = to + r * to_stride;
-    for (size_t k = 0; k < words; ++k, p += sizeof(uint64_t)) store64(p, x[r * stride + k]);
-    store64(p, 0);
+    const uint64_t* word = x + r * stride;
+    store64(p, word[0]);
+    for (size_t k = 1; k < words; ++k) store64(p += sizeof(uint64_t), word[k]);
+    store64(p + sizeof(uint64_t), 0);
   }
-  for (size_t t = 0; t + 21 < triples; t += 16) {
+  for (size_t t = 0; t + 21 < triples; t += 32) {
     const size_t at = t * 3 / 8;
-    const bool given = at + 6 <= bytes && at + sizeof(uint64_t) <= words * sizeof(uint64_t);
+    const bool given = at + 12 <= bytes && at + 16 <= words * sizeof(uint64_t);
     const uint8_t* from = (given ? reinterpret_cast<const uint8_t*>(x) : to) + at;
     const size_t from_stride = given ? stride * sizeof(uint64_t) : to_stride;
-    for (size_t r = 0; r < rows; ++r) v[r] = load64(from + r * from_stride);
-    for (size_t r = 0; r < kTogether; ++r) v[r] = every_third(odd_triples(v[r]));
+    uint8_t* low = to + bytes + t / 8;
     for (size_t r = 0; r < rows; ++r) {
-      const uint16_t parities = static_cast<uint16_t>(v[r]);
-      std::memcpy(to + r * to_stride + bytes + t / 8, &parities, sizeof parities);
+      const uint32_t parities = V::low_bits(from + r * from_stride);
+      std::memcpy(low + r * to_stride, &parities, sizeof parities);
     }
   }
   // The last 64 bits begin within a byte where groups are odd.
@@ -97,13 +99,14 @@ inline void derive_some(const uint64_t* x, size_t stride, size_t words, size_t g
 }
 
 // [row][plane] of derived_bytes().
+template <class V>
 inline void derive(const uint64_t* x, size_t stride, size_t plane, size_t planes, size_t words,
                    size_t groups, size_t rows, uint8_t* to) {
   const size_t each = derived_bytes(groups);
   for (size_t r = 0; r < rows; r += kTogether)
     for (size_t j = 0; j < planes; ++j)
-      derive_some(x + r * stride + j * plane, stride, words, groups, least(kTogether, rows - r),
-                  to + (r * planes + j) * each, planes * each);
+      derive_some<V>(x + r * stride + j * plane, stride, words, groups, least(kTogether, rows - r),
+                     to + (r * planes + j) * each, planes * each);
 }
 
 }  // namespace

@@ -166,8 +166,8 @@ struct Outputs {
     const size_t some = rows_at_once(s);
     for (size_t row = 0; row < s.rows; row += some) {
       const size_t rows = least(some, s.rows - row);
-      derive(a.x + row * a.x_stride, a.x_stride, a.x_plane, s.x_planes, words_of(s.inputs),
-             groups_of(s.inputs), rows, static_cast<uint8_t*>(a.scratch));
+      derive<W>(a.x + row * a.x_stride, a.x_stride, a.x_plane, s.x_planes, words_of(s.inputs),
+                groups_of(s.inputs), rows, static_cast<uint8_t*>(a.scratch));
       const uint8_t* at = static_cast<const uint8_t*>(a.kept) +
                           a.first_output / lanes<W>() * kept_lines(s) * W::kBytes;
       each_tile<W, Narrow...>(s.outputs - a.first_output, 0,

@@ -87,7 +87,7 @@ void store_ints(const Args& a, size_t row, size_t rows, size_t first, size_t cou
 }
 
 // Outputs of a call, derived here unless all of them are already.
-template <class V>
+template <class W, class V>
 void rows_tile(const Args& a, const uint8_t* all, uint8_t* scratch, size_t row, size_t rows) {
   const Shape& s = a.shape;
   const size_t groups = groups_of(s.inputs), places = groups * kGroup, words = words_of(s.inputs);
@@ -106,8 +106,8 @@ void rows_tile(const Args& a, const uint8_t* all, uint8_t* scratch, size_t row, 
     c.count = least(block, a.outputs - n);
     c.rows = all ? all + n * c.stride : some;
     if (!all)
-      derive(a.weights + (a.first_output + n) * a.w_stride, a.w_stride, a.w_plane, s.w_planes,
-             words, groups, c.count, some);
+      derive<W>(a.weights + (a.first_output + n) * a.w_stride, a.w_stride, a.w_plane, s.w_planes,
+                words, groups, c.count, some);
     count_all<V>(c);
     for (size_t i = 0; i < c.count; i += kWord) {
       uint8_t* counts = c.counts + i * c.planes * V::kBytes;
@@ -226,10 +226,10 @@ struct Rows {
     uint8_t* scratch = static_cast<uint8_t*>(a.scratch);
     const uint8_t* all = derived(s) != 0 && s.rows > kFew ? scratch : nullptr;
     if (all)
-      derive(a.weights + a.first_output * a.w_stride, a.w_stride, a.w_plane, s.w_planes,
-             words_of(s.inputs), groups_of(s.inputs), a.outputs, scratch);
+      derive<W>(a.weights + a.first_output * a.w_stride, a.w_stride, a.w_plane, s.w_planes,
+                words_of(s.inputs), groups_of(s.inputs), a.outputs, scratch);
     const auto tile = [&](auto v, size_t first, size_t count) {
-      rows_tile<decltype(v)>(a, all, scratch + derived(s), first, count);
+      rows_tile<W, decltype(v)>(a, all, scratch + derived(s), first, count);
     };
     few_rows<W>(a, each_tile<W, Narrow...>(s.rows, kFew, tile));
   }

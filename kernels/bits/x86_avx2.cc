@@ -11,21 +11,25 @@ namespace {
 
 #include "kernels/bits/x86_narrow.inc"
 
-// 48 triples.
-template <int kShift>  // 7 - log2 of the bytes of a line
-inline void offsets_of(const uint8_t* from, uint16_t* to) {
+// 16 triples, those from `first` of the bits on, at bits 7 ... 9 of 16.
+inline __m256i triples16(const uint8_t* from, int first) {
   const auto table = [](const void* p) {
     return _mm256_load_si256(static_cast<const __m256i*>(p));
   };
-  const auto sixteen = [&](const uint8_t* p, int first, uint16_t* at) {
-    const __m256i bits =
-        _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-    const __m256i window = _mm256_shuffle_epi8(bits, table(kWindows.byte + 2 * first));
-    const __m256i q = _mm256_and_si256(_mm256_mullo_epi16(window, table(kWindows.factor + first)),
-                                       _mm256_set1_epi16(7 << 7));
+  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  const __m256i window =
+      _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(bits), table(kWindows.byte + 2 * first));
+  return _mm256_mullo_epi16(window, table(kWindows.factor + first));
+}
+// 48 triples, 96 bytes.
+template <int kShift>  // 7 - log2 of the bytes of a line
+inline void offsets_of(const uint8_t* from, uint16_t* to) {
+  const auto store = [&](__m256i q, uint16_t* at) {
+    q = _mm256_and_si256(q, _mm256_set1_epi16(7 << 7));
     _mm256_store_si256(reinterpret_cast<__m256i*>(at), _mm256_srli_epi16(q, kShift));
   };
-  sixteen(from, 0, to), sixteen(from, 16, to + 16), sixteen(from + 12, 0, to + 32);
+  store(triples16(from, 0), to), store(triples16(from, 16), to + 16);
+  store(triples16(from + 12, 0), to + 32);
 }
 
 struct V256 : V256Base {
@@ -39,6 +43,15 @@ struct V256 : V256Base {
     return _mm256_or_si256(_mm256_andnot_si256(d, _mm256_or_si256(b, t)), and2(b, t));
   }
   static void offsets(const uint8_t* from, uint16_t* to) { offsets_of<2>(from, to); }
+
+  static uint32_t low_bits(const uint8_t* from) {
+    const auto odd = [&](int first) {  // the sign
+      const Vec q = triples16(from, first);
+      return _mm256_slli_epi16(xor3(q, _mm256_srli_epi16(q, 1), _mm256_srli_epi16(q, 2)), 8);
+    };
+    const Vec bytes = _mm256_permute4x64_epi64(_mm256_packs_epi16(odd(0), odd(16)), 0xd8);
+    return static_cast<uint32_t>(_mm256_movemask_epi8(bytes));
+  }
 
   static Vec add8(Vec a, Vec b) { return _mm256_add_epi8(a, b); }
   static Vec add64(Vec a, Vec b) { return _mm256_add_epi64(a, b); }

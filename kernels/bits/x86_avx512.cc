@@ -17,23 +17,27 @@ namespace {
 #include "kernels/bits/x86_narrow.inc"
 #include "kernels/bits/x86_wide.inc"
 
-// 48 triples.
-template <int kShift>  // 7 - log2 of the bytes of a line
-inline void offsets_of(const uint8_t* from, uint16_t* to) {
-  const auto bits = [](const uint8_t* p) {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  };
-  const __m512i wide =
-      _mm512_shuffle_epi8(_mm512_broadcast_i32x4(bits(from)), _mm512_load_si512(kWindows.byte));
-  const __m512i q = _mm512_and_si512(_mm512_mullo_epi16(wide, _mm512_load_si512(kWindows.factor)),
-                                     _mm512_set1_epi16(7 << 7));
-  _mm512_storeu_si512(to, _mm512_srli_epi16(q, kShift));  // 96 bytes apart
+// 32 triples at bits 7 ... 9 of 16.
+inline __m512i triples32(const uint8_t* from) {
+  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  const __m512i window =
+      _mm512_shuffle_epi8(_mm512_broadcast_i32x4(bits), _mm512_load_si512(kWindows.byte));
+  return _mm512_mullo_epi16(window, _mm512_load_si512(kWindows.factor));
+}
+inline __m256i triples16(const uint8_t* from) {
+  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
   const auto* bytes = reinterpret_cast<const __m256i*>(kWindows.byte);
   const auto* factors = reinterpret_cast<const __m256i*>(kWindows.factor);
-  const __m256i rest =
-      _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(bits(from + 12)), _mm256_load_si256(bytes));
-  const __m256i r = _mm256_and_si256(_mm256_mullo_epi16(rest, _mm256_load_si256(factors)),
-                                     _mm256_set1_epi16(7 << 7));
+  const __m256i window =
+      _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(bits), _mm256_load_si256(bytes));
+  return _mm256_mullo_epi16(window, _mm256_load_si256(factors));
+}
+// 48 triples, 96 bytes.
+template <int kShift>  // 7 - log2 of the bytes of a line
+inline void offsets_of(const uint8_t* from, uint16_t* to) {
+  const __m512i q = _mm512_and_si512(triples32(from), _mm512_set1_epi16(7 << 7));
+  const __m256i r = _mm256_and_si256(triples16(from + 12), _mm256_set1_epi16(7 << 7));
+  _mm512_storeu_si512(to, _mm512_srli_epi16(q, kShift));
   _mm256_store_si256(reinterpret_cast<__m256i*>(to + 32), _mm256_srli_epi16(r, kShift));
 }
 
@@ -66,6 +70,12 @@ struct V512 : V512Base {
   static Vec zip_lo8(Vec a, Vec b) { return _mm512_unpacklo_epi8(a, b); }
   static Vec zip_hi8(Vec a, Vec b) { return _mm512_unpackhi_epi8(a, b); }
   static void offsets(const uint8_t* from, uint16_t* to) { offsets_of<1>(from, to); }
+
+  static uint32_t low_bits(const uint8_t* from) {
+    const Vec q = triples32(from);
+    const Vec odd = xor3(q, _mm512_srli_epi16(q, 1), _mm512_srli_epi16(q, 2));
+    return _mm512_test_epi16_mask(odd, _mm512_set1_epi16(1 << 7));
+  }
 
   static Vec add8(Vec a, Vec b) { return _mm512_add_epi8(a, b); }
   static Vec sad(Vec a) { return _mm512_sad_epu8(a, zero()); }

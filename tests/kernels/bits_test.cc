@@ -48,6 +48,10 @@ std::vector<Case> cases() {
   all.push_back({1, 4096, 77, 2, 3});
   for (size_t inputs = 100; inputs < 4096; inputs += 317) all.push_back({1, inputs, 75});
   for (const size_t outputs : {510u, 576u, 1100u}) all.push_back({1, 192, outputs});
+  // Low bits of triples end anywhere in a byte, in few chunks or many.
+  for (size_t inputs = 145; inputs < 2000; inputs += 1 + inputs / 7)
+    all.push_back({35, inputs, 65, 1, 1, 2});
+  all.push_back({300, 500, 600}), all.push_back({130, 1200, 190, 2, 2});
   return all;
 }
 
