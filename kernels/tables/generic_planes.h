@@ -26,8 +26,9 @@ inline size_t planes_lookups(uint32_t dim) {
   return least(most, 128) / 2 * 2;
 }
 
-template <Codes kCodes>
-inline constexpr int kPlanesTogether = kCodes == Codes::packed ? 4 : 2;
+// Registers for tables: 12, or 24 where nothing else takes many.
+template <class V, Codes kCodes>
+inline constexpr int kPlanesTogether = (kCodes == Codes::packed ? 4 : 2) / (V::kApart ? 2 : 1);
 
 struct PlanesPlan {
   size_t group;
@@ -162,7 +163,7 @@ __attribute__((noinline)) void settle_planes(const Args& a, size_t row, const Se
 template <class V, Codes kCodes>
 void planes_row(const Args& a, const PlanesPlan& p, size_t row) {
   constexpr size_t kTable = Kind<kCodes>::kTable;
-  constexpr size_t kSome = static_cast<size_t>(kPlanesTogether<kCodes>);
+  constexpr size_t kSome = static_cast<size_t>(kPlanesTogether<V, kCodes>);
   const int8::Coded& c = a.source;
   const Shape s = shape_of(a);
   uint8_t* const at = static_cast<uint8_t*>(a.scratch);
@@ -193,7 +194,8 @@ void planes_row(const Args& a, const PlanesPlan& p, size_t row) {
         if (taken == 1)
           sweep_outputs<V, PlanesSweep<V, kCodes, 1>>(a, flow, at + p.tail);
         else
-          sweep_outputs<V, PlanesSweep<V, kCodes, kPlanesTogether<kCodes>>>(a, flow, at + p.tail);
+          sweep_outputs<V, PlanesSweep<V, kCodes, kPlanesTogether<V, kCodes>>>(a, flow,
+                                                                               at + p.tail);
         flow.codes += taken * flow.stride, flow.tables += taken * kPlanes * kTable;
         flow.first = false;
       }
@@ -207,7 +209,7 @@ void planes_call(const Args& a) {
   const PlanesPlan p = planes_plan<V>(shape_of(a));
   uint8_t* const at = static_cast<uint8_t*>(a.scratch);
   entries_to_lanes<V>(a, Kind<kCodes>::kTable / V::kBytes, V::plane_byte, at + p.entries,
-                      reinterpret_cast<int32_t*>(at + p.starts));
+                      reinterpret_cast<int32_t*>(at + p.starts), V::entry_at);
   for (size_t row = 0; row < a.rows; ++row) planes_row<V, kCodes>(a, p, row);
 }
 

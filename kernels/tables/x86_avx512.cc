@@ -5,6 +5,7 @@
 #endif
 #include <immintrin.h>
 
+#include "kernels/tables/generic_planes.h"
 #include "kernels/tables/generic_registers.h"
 #include "kernels/tables/generic_ways.h"
 
@@ -16,6 +17,9 @@ QRT_REGISTER(512, 32, __m512i, _mm512, si512)
 QRT_REGISTER(256, 32, __m256i, _mm256, si256)
 QRT_REGISTER(128, 32, __m128i, _mm, si128)
 #include "kernels/tables/x86_widths.inc"
+
+// Behind the vectors that it adds to.
+#include "kernels/tables/x86_bytes.inc"
 
 using Wide = Lanes<Lines<Zmm, 1>, Lines<Ymm, 1>, Lines<Xmm, 1>>;
 
@@ -37,8 +41,22 @@ float registers_cost_ns(const Shape& s) {
   return Registers<Zmm>::cost_ns(s, kRegistersCost);
 }
 
+constexpr BytesCost kBytesCost = {2.2f, 1.5f, 1.2f, 0.9f, 1.6f, 1.8f, 2.3f, 0.25f};
+float bytes_cost_ns(const Shape& s) {
+  return Shuffled<Paired>::cost_ns(s, kBytesCost);
+}
+
+constexpr PlanesCost kPlanesCost = {7.0f, 1.2f, 2.0f, 6.0f, 6.2f, 6.6f, 0.25f};
+float planes_cost_ns(const Shape& s) {
+  return Planes<Paired>::cost_ns(s, kPlanesCost);
+}
+
 }  // namespace
 
+const Way bytes_avx512 = {64, Shuffled<Paired>::kUnit, Shuffled<Paired>::scratch, bytes_cost_ns,
+                          Shuffled<Paired>::run};
+const Way planes_avx512 = {kPlanesRows, Shuffled<Paired>::kUnit, Planes<Paired>::scratch,
+                           planes_cost_ns, Planes<Paired>::run};
 const Way lanes_avx512 = {64, kChunk, Wide::scratch, lanes_cost_ns, Wide::run};
 const Way outputs_avx512 = {64, Outputs<Zmm>::kUnit, Outputs<Zmm>::scratch, outputs_cost_ns,
                             Outputs<Zmm>::run};

@@ -45,20 +45,6 @@ struct Vbmi : Shuffled512 {
   // ---- tables in registers ----
 
   static constexpr size_t entry_at(size_t place, size_t) { return place; }
-  // The three low bytes of 64 dwords, each a line: bytes of a kind become a dword of their 16-byte
-  // lane, then dwords are transposed.
-  static constexpr size_t plane_byte(size_t z, size_t lane) {
-    return lane / 4 * 16 + z * 4 + lane % 4;
-  }
-  static void planes_of(const Vec* v, Vec* plane) {
-    const __m128i kinds = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const Vec a = shuffle(v[0], kinds), b = shuffle(v[1], kinds);
-    const Vec c = shuffle(v[2], kinds), d = shuffle(v[3], kinds);
-    const Vec low = _mm512_unpacklo_epi32(a, b), other = _mm512_unpacklo_epi32(c, d);
-    plane[0] = _mm512_unpacklo_epi64(low, other), plane[1] = _mm512_unpackhi_epi64(low, other);
-    plane[2] = _mm512_unpacklo_epi64(_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
-  }
-
   static Vec pick16(Vec table, Vec codes) { return pick64(table, codes); }
   static Vec pick64(Vec table, Vec codes) { return _mm512_permutexvar_epi8(codes, table); }
   static Vec pick128(const Vec* t, Vec codes) {

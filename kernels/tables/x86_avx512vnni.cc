@@ -8,7 +8,7 @@
 #endif
 #include <immintrin.h>
 
-#include "kernels/tables/generic_bytes.h"
+#include "kernels/tables/generic_planes.h"
 #include "kernels/tables/generic_registers.h"
 #include "kernels/tables/generic_ways.h"
 
@@ -41,16 +41,23 @@ float registers_cost_ns(const Shape& s) {
   return Registers<Zmm>::cost_ns(s, kRegistersCost);
 }
 
-// In the order of x86_avx512vbmi.cc.
+// As in x86_avx512vbmi.cc.
 constexpr BytesCost kBytesCost = {2.2f, 0.75f, 1.2f, 0.9f, 1.6f, 1.8f, 2.4f, 0.25f};
 float bytes_cost_ns(const Shape& s) {
   return Shuffled<Paired>::cost_ns(s, kBytesCost);
+}
+
+constexpr PlanesCost kPlanesCost = {7.0f, 0.4f, 2.0f, 4.0f, 5.0f, 6.2f, 0.25f};
+float planes_cost_ns(const Shape& s) {
+  return Planes<Paired>::cost_ns(s, kPlanesCost);
 }
 
 }  // namespace
 
 const Way bytes_avx512vnni = {64, Shuffled<Paired>::kUnit, Shuffled<Paired>::scratch, bytes_cost_ns,
                               Shuffled<Paired>::run};
+const Way planes_avx512vnni = {kPlanesRows, Shuffled<Paired>::kUnit, Planes<Paired>::scratch,
+                               planes_cost_ns, Planes<Paired>::run};
 const Way lanes_avx512vnni = {64, kChunk, Wide::scratch, lanes_cost_ns, Wide::run};
 const Way outputs_avx512vnni = {64, Outputs<Zmm>::kUnit, Outputs<Zmm>::scratch, outputs_cost_ns,
                                 Outputs<Zmm>::run};
