@@ -152,8 +152,7 @@ void sweep_outputs(const Args& a, Flow<V> k, uint8_t* copy) {
        n += kOutputs, from += k.step) {
     const size_t left = least(kOutputs, a.outputs - n);
     const size_t bytes = (a.first_output * s.bits % 8 + left * s.bits + 7) / 8;
-    for (size_t b = 0; b < kBlocks; ++b)
-      std::memcpy(copy + b * V::kBytes, from + b * apart, bytes);
+    for (size_t b = 0; b < kBlocks; ++b) std::memcpy(copy + b * V::kBytes, from + b * apart, bytes);
     Sweep::run(k);
     k.acc += Sweep::kAccBytes;
   }

@@ -41,12 +41,12 @@ float registers_cost_ns(const Shape& s) {
   return Registers<Zmm>::cost_ns(s, kRegistersCost);
 }
 
-constexpr BytesCost kBytesCost = {2.2f, 1.5f, 1.2f, 0.9f, 1.6f, 1.8f, 2.3f, 0.25f};
+constexpr BytesCost kBytesCost = {2.2f, 1.5f, 1.2f, 0.9f, 3.1f, 3.2f, 2.6f, 0.25f};
 float bytes_cost_ns(const Shape& s) {
   return Shuffled<Paired>::cost_ns(s, kBytesCost);
 }
 
-constexpr PlanesCost kPlanesCost = {7.0f, 1.2f, 2.0f, 6.0f, 6.2f, 6.6f, 0.25f};
+constexpr PlanesCost kPlanesCost = {7.0f, 1.2f, 2.0f, 6.5f, 6.7f, 7.2f, 0.25f};
 float planes_cost_ns(const Shape& s) {
   return Planes<Paired>::cost_ns(s, kPlanesCost);
 }

@@ -42,12 +42,12 @@ float registers_cost_ns(const Shape& s) {
 }
 
 // As in x86_avx512vbmi.cc.
-constexpr BytesCost kBytesCost = {2.2f, 0.75f, 1.2f, 0.9f, 1.6f, 1.8f, 2.4f, 0.25f};
+constexpr BytesCost kBytesCost = {2.2f, 0.75f, 1.2f, 0.9f, 3.1f, 3.2f, 2.4f, 0.25f};
 float bytes_cost_ns(const Shape& s) {
   return Shuffled<Paired>::cost_ns(s, kBytesCost);
 }
 
-constexpr PlanesCost kPlanesCost = {7.0f, 0.4f, 2.0f, 4.0f, 5.0f, 6.2f, 0.25f};
+constexpr PlanesCost kPlanesCost = {7.0f, 0.4f, 2.0f, 6.4f, 6.6f, 6.9f, 0.25f};
 float planes_cost_ns(const Shape& s) {
   return Planes<Paired>::cost_ns(s, kPlanesCost);
 }
