@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "converter/quant/layer_rules.h"
 #include "converter/quant/low_bit.h"
 #include "converter/quant/product.h"
 #include "converter/quant/sketch.h"
@@ -51,23 +52,50 @@ std::vector<std::string> usual_bits(const std::string& method) {
   return {};
 }
 
-// A plane or two more than the average, so that groups can differ.
-std::string planes_for(double bits) {
-  const double planes = std::ceil(bits) + 2;  // no number of bits is refused elsewhere
-  if (!(planes < quant::kMaxPlanes)) return std::to_string(quant::kMaxPlanes);
-  return std::to_string(planes < 4 ? 4 : static_cast<int>(planes));
+// What --layers says in terms that every method of few bits knows: all but the settings of
+// codebooks.
+quant::LayerRules common_rules(const ConvertOptions& o) {
+  quant::LayerRules out;
+  if (o.layers.empty()) return out;
+  auto given = quant::parse_layer_rules(o.layers);
+  if (!given.ok()) throw io::ToolError(given.error().id, given.error().message);
+  const auto common = [](const quant::LayerRule& from) {
+    quant::LayerRule rule;
+    rule.match = from.match;
+    rule.bits = from.bits;
+    rule.dense = from.dense, rule.force = from.force;
+    rule.f32_activations = from.f32_activations;
+    return rule;
+  };
+  out.defaults = common(given->defaults);
+  for (const quant::LayerRule& from : given->rules)
+    if (const quant::LayerRule rule = common(from); !rule.empty()) out.rules.push_back(rule);
+  return out;
+}
+
+// A plane or two more than the average, so that groups can differ, and those that rules ask for.
+std::string planes_for(double bits, const quant::LayerRules& rules) {
+  const double wanted = std::ceil(bits) + 2;  // no number of bits is refused elsewhere
+  if (!(wanted < quant::kMaxPlanes)) return std::to_string(quant::kMaxPlanes);
+  int32_t planes = std::max({4, static_cast<int32_t>(wanted), rules.defaults.bits.value_or(0)});
+  for (const quant::LayerRule& rule : rules.rules) planes = std::max(planes, rule.bits.value_or(0));
+  return std::to_string(planes);
 }
 
 Variant at_bits(const ConvertOptions& o, const std::string& method, const std::string& bits) {
   Variant v;
   v.method = v.series = method;
-  if (o.method == method) v.method_options = o.method_options;
+  const quant::LayerRules rules = common_rules(o);
+  if (o.method == method)
+    v.method_options = o.method_options;
+  else if (!rules.empty())
+    v.method_options["layers"] = quant::to_json(rules);
   v.name = method + (bits.empty() ? "" : ", " + bits_text(bits));
   v.mark = bits.empty() ? method : bits;
   if (bits.empty()) return v;
   v.method_options["bits"] = bits;
   if (method == "alq" && v.method_options.count("planes") == 0)
-    v.method_options["planes"] = planes_for(std::atof(bits.c_str()));
+    v.method_options["planes"] = planes_for(std::atof(bits.c_str()), rules);
   return v;
 }
 

@@ -26,8 +26,9 @@ struct Variant {
 std::vector<Variant> variants(const ConvertOptions&, size_t most);
 
 // What --curve asks for: "uniform", with the numbers of bits it usually has, or "uniform=8+4+2".
-// Options given to the conversion's own method hold for its curve as well, but for bits. Throws
-// ToolError 480.
+// Options given to the conversion's own method hold for its curve as well, but for bits; what
+// --layers says of single layers holds for every curve, but for settings of codebooks. Throws
+// ToolError 480, 735, 736.
 std::vector<Variant> curve_variants(const ConvertOptions&);
 
 }  // namespace qrt::cli

@@ -95,7 +95,7 @@ void check(const ConvertOptions& o, const std::string& layers) {
     refuse("--curve converts and measures, which --dry-run does not; give one of them");
   if (o.test.empty() != o.truth.empty())
     refuse("--test and --truth belong together: rows and the class of each; give both");
-  if (!layers.empty() && o.method.empty() && !o.int8)
+  if (!layers.empty() && o.method.empty() && !o.int8 && o.curve.empty())
     refuse("--layers sets options of a method, but none is chosen; add --method pq");
   if (!o.save_layers.empty()) {
     inputs.push_back(o.output);
@@ -131,7 +131,7 @@ std::string record(const ConvertOptions& o) {
   if (o.int8) add("--activations int8 --calibration " + o.calibration);
   if (o.esb)
     add("--activations esb:" + std::to_string(o.esb->bits) + "," + std::to_string(o.esb->fraction));
-  if (o.method.empty() && !o.layers.empty())
+  if (o.method.empty() && o.int8 && !o.layers.empty())
     add("--layers sha256:" + sha256_hex(o.layers.data(), o.layers.size()));
   if (o.int8) add("--target " + o.target + " --max-loss " + short_number(o.max_loss));
   if (o.int8 && o.first_last != "int8") add("--first-last " + o.first_last);
@@ -367,12 +367,12 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
   const bool no_low_bits = !o.low_bits;
   o.low_bits = o.low_bits && !o.int8;
   check(o, layers);
-  curve_variants(o);  // refuses what it cannot mean
   if (!layers.empty()) {
     const std::vector<uint8_t> text = io::read_file(layers, uint64_t{1} << 20);
     o.layers.assign(text.begin(), text.end());
     if (!o.method.empty()) o.method_options["layers"] = o.layers;
   }
+  curve_variants(o);  // refuses what it cannot mean
   o.command = record(o);
   if (no_low_bits) o.command += o.command.empty() ? "--no-lowbit" : " --no-lowbit";
   return true;

@@ -2,6 +2,8 @@
 // in a real browser, that it draws and loads nothing.
 #include <doctest/doctest.h>
 
+#include <cstdlib>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -19,6 +21,10 @@ using namespace qrt::test;  // NOLINT
 
 std::string demo(const std::string& name) {
   return std::string(QRT_SOURCE_DIR) + "/examples/demo/" + name;
+}
+
+void write_text(const std::string& path, const std::string& text) {
+  std::ofstream(path) << text;
 }
 
 cli::ReportData sample() {
@@ -236,6 +242,57 @@ TEST_CASE("report: curves of several methods, of a dense conversion") {
   CHECK(count(text, "<circle") == 7 + 4);
   CHECK(count(text, ">esb</text>") == 1);
   CHECK(count(text, "<td>300</td>") == 7);
+}
+
+TEST_CASE("report: rules for single layers hold for the curves of other methods") {
+  const std::string rules = scratch("curve_rules.json");
+  const std::vector<std::string> data = {"--test",          demo("images"), "--truth",
+                                         demo("truth.csv"), "--test-rows",  "40"};
+  const auto converted = [&](std::vector<std::string> more) {
+    more.insert(more.end(), data.begin(), data.end());
+    const CommandResult r = run_command(demo_curve(more));
+    REQUIRE_MESSAGE(r.code == 0, r.err);
+    return r;
+  };
+  const CommandResult free = converted({"--curve", "uniform=4,bwn,alq=2"});
+  const auto bytes = [&](const CommandResult& r, const std::string& what) {
+    return point_of(r.out, what).first;
+  };
+  // 96 x 96 kernels of 3 x 3.
+  const std::string name = "\"/blocks/blocks\\\\.4/conv2/Conv\"";
+  write_text(rules, "{\"layers\": [{\"match\": " + name + ", \"dense\": true}]}");
+  for (const std::vector<std::string>& method :
+       {std::vector<std::string>{}, {"--method", "esb"}, {"--method", "pq"}}) {
+    std::vector<std::string> words = {"--layers", rules, "--curve", "uniform=4,bwn,alq=2"};
+    words.insert(words.end(), method.begin(), method.end());
+    const CommandResult r = converted(words);
+    for (const char* point : {"uniform, 4 bits", "bwn", "alq, 2 bits"})
+      CHECK_MESSAGE(bytes(r, point) > bytes(free, point) + 96 * 96 * 9 * 3, point);
+  }
+  // Numbers of bits are common to methods; settings of codebooks are not.
+  write_text(rules, "{\"layers\": [{\"match\": " + name + ", \"bits\": 8}]}");
+  const CommandResult eight =
+      converted({"--method", "esb", "--layers", rules, "--curve", "uniform=4,alq=2"});
+  for (const char* point : {"uniform, 4 bits", "alq, 2 bits"})
+    CHECK_MESSAGE(bytes(eight, point) > bytes(free, point) + 96 * 96 * 9 / 3, point);
+  write_text(rules, "{\"layers\": [{\"match\": " + name + ", \"centroids\": 16}]}");
+  const CommandResult books =
+      converted({"--method", "pq", "--layers", rules, "--curve", "uniform=4"});
+  // The file says which method and rules made it.
+  CHECK(std::abs(bytes(books, "uniform, 4 bits") - bytes(free, "uniform, 4 bits")) < 512);
+}
+
+TEST_CASE("report: a point of a curve that cannot be made is missed, with a warning") {
+  const std::string rules = scratch("curve_missed.json");
+  write_text(rules, "{\"default\": {\"bits\": 1}}");
+  const CommandResult r = run_command(
+      demo_curve({"--test", demo("images"), "--truth", demo("truth.csv"), "--test-rows", "40",
+                  "--method", "alq", "--layers", rules, "--curve", "uniform=8,bwn"}));
+  REQUIRE_MESSAGE(r.code == 0, r.err);
+  CHECK(r.err.find("warning: no point \"uniform, 8 bits\" of the curve: ") != std::string::npos);
+  CHECK(r.err.find("sets 1 bits; method uniform allows 2 to 8") != std::string::npos);
+  CHECK(r.out.find("\nuniform, 8 bits: ") == std::string::npos);
+  CHECK(r.out.find("\nthis file: ") != std::string::npos);
 }
 
 TEST_CASE("report: curves that cannot be") {
