@@ -271,8 +271,9 @@ Status Int8Op::choose(PrepareContext& context) {
   QRT_TRY(wide_.prepare(layer_, context));
   strategy_->write_kernel_name(layer_, kernel_name_, sizeof kernel_name_);
   const size_t length = std::strlen(kernel_name_);
-  if (wide_.count() != 0)
-    std::snprintf(kernel_name_ + length, sizeof kernel_name_ - length, " +%zu wide", wide_.count());
+  if (wide_.count() == 0) return {};
+  std::snprintf(kernel_name_ + length, sizeof kernel_name_ - length, " +%zu wide", wide_.count());
+  choice_.cost("and wide outputs", wide_.cost_ns(alone));
   return {};
 }
 

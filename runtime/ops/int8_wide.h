@@ -15,9 +15,12 @@ struct Int8Layer;
 
 class WideOutputs {
  public:
-  // Finds them and keeps their weights as i16. QRT-E0334.
+  // Finds them, and keeps their weights as i16 where that is little beside the file's codes or
+  // memory is of no concern; else they are decoded in every run. QRT-E0334.
   Status prepare(const Int8Layer&, PrepareContext&);
   size_t count() const { return count_; }
+  // Predicted nanoseconds of run() on one thread.
+  float cost_ns(const Int8Layer&) const;
   // Writes them over what a strategy stored.
   void run(const Int8Layer&, const RunContext&) const;
 
@@ -25,9 +28,10 @@ class WideOutputs {
   void rows(const Int8Layer&, const RunContext&, size_t row0, size_t count, uint8_t* own) const;
 
   size_t count_ = 0, stride_ = 0;      // bytes of a gathered row
+  size_t own_ = 0;                     // bytes of a thread: gathered rows, then a row of weights
   const uint32_t* outputs_ = nullptr;  // ascending
-  const int16_t* weights_ = nullptr;   // [count][inputs], as [tap][channel]
-  ScratchSlot gathered_ = 0;
+  const int16_t* weights_ = nullptr;   // [count][inputs], as [tap][channel]; null: decoded
+  ScratchSlot scratch_ = 0;
 };
 
 }  // namespace qrt

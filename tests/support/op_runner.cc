@@ -119,6 +119,7 @@ Status OpRun::operator()(Node node, const std::vector<HostTensor>& in, HostTenso
       weight_bytes = ctx.weight_bytes;
       if (status.ok()) {
         kernel = (*op)->kernel_name();
+        choice = (*op)->choice();
         status = run_bound(**op, ctx, pool, *this, bound, out);
       }
       (*op)->~Op();

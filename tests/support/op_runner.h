@@ -90,6 +90,7 @@ struct OpRun {
   int repeats = 1;                 // runs; all must give the same bytes
 
   std::string kernel;       // out: kernel_name()
+  std::string choice;       // out
   size_t weight_bytes = 0;  // out
   bool guards_held = true;  // out: nothing outside the output was written
   bool repeatable = true;   // out

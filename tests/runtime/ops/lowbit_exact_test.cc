@@ -109,7 +109,7 @@ TEST_CASE("lowbit integers: weights of 9 bits") {
     for (const IntegerFinish& f : {kAll, kFloats, first, IntegerFinish{false, false}}) {
       IntegerLayer l;
       make_linear(3, 83, 37, weights_of(wide), f, &l);
-      check(l, {"unpack8", "unpack_dot"}, {1u});
+      check(l, {"unpack8", "unpack_dot"}, {1u, 2u});
     }
     for (const InputOrder order : {InputOrder::kh_kw_cin, InputOrder::cin_kh_kw})
       for (const IntegerConv& c : {IntegerConv{1, 7, 7, 16, 70, kSame, 1, {}, kAll},
@@ -120,9 +120,53 @@ TEST_CASE("lowbit integers: weights of 9 bits") {
         conv.weights = weights_of(wide, order);
         IntegerLayer l;
         make_conv(conv, &l);
-        check(l, {"unpack8"}, {1u, 3u});
+        check(l, {"unpack8"}, {1u, 2u, 3u});
       }
   }
+}
+
+// Kept weights of 16 bits are little beside the file, or none, however many outputs there are.
+TEST_CASE("lowbit integers: weights of 9 bits in every output, or in few of them") {
+  const auto weight_bytes = [](const IntegerLayer& l, Mode mode, std::string* choice) {
+    OpRun run;
+    run.mode = mode, run.strategy = "unpack_dot";
+    HostTensor out = l.out;
+    REQUIRE(run(l.node, l.in, &out).ok());
+    CHECK(out.bytes == l.out.bytes);
+    *choice = run.choice;
+    return run.weight_bytes;
+  };
+  std::string all, few;
+  for (const uint32_t bits : {8u, 6u}) {
+    LowbitSpec wide;  // of 8 bits the codes as they are, of 6 bits 168 and more above them
+    wide.bits = bits, wide.zeros = Zeros::layer, wide.shifted = bits == 8 ? -256 : -400;
+    IntegerLayer l;
+    make_linear(35, 500, 64, weights_of(wide), kAll, &l);
+    check(l, {"unpack8", "unpack_dot"}, {1u, 2u, 3u});
+    CHECK(weight_bytes(l, Mode::compressed, &all) <= l.weights.affine.codes.size() / 8);
+    CHECK(weight_bytes(l, Mode::dense, &all) >= 2 * 500 * 64);
+  }
+  LowbitSpec one;
+  one.bits = 8, one.zeros = Zeros::output;
+  IntegerLayer l;
+  make_linear(35, 500, 64, weights_of(one), kAll, &l);
+  std::vector<int16_t> zeros(64, 256);
+  zeros[7] = 100;
+  l.weights.affine.zero_halves = {zeros.data(), zeros.size()};
+  HostTensor want = l.out;  // by the other mode
+  OpRun dense;
+  dense.mode = Mode::dense;
+  REQUIRE(dense(l.node, l.in, &want).ok());
+  CHECK(dense.kernel.find("+1 wide") != std::string::npos);
+  l.out = want;
+  CHECK(weight_bytes(l, Mode::compressed, &few) == 2 * 500);
+  // The cost of them stands beside what the strategies cost.
+  const auto cost = [](const std::string& choice) {
+    const size_t at = choice.find(", and wide outputs ");
+    REQUIRE_MESSAGE(at != std::string::npos, choice);
+    return std::atof(choice.c_str() + at + 19);
+  };
+  CHECK(cost(all) > 32 * cost(few));
 }
 
 TEST_CASE("lowbit integers: thresholds among the sums of weights of 9 bits") {
