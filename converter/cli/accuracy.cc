@@ -61,7 +61,8 @@ class Classes {
       if (at == index_.end())
         throw ToolError(470, cat(path_, ": line ", line, ": '", text.substr(0, 80),
                                  "' is neither a class index nor one of the ", index_.size(),
-                                 " labels; write an index from 0 to ", count_ - 1));
+                                 " labels; write an index from 0 to ", count_ - 1,
+                                 line == 1 ? ", or class_index, class or label as the head" : ""));
       value = at->second;
     }
     if (value < 0 || value >= count_)
@@ -77,6 +78,7 @@ class Classes {
 };
 
 constexpr size_t kNone = SIZE_MAX;
+constexpr std::initializer_list<const char*> kClassColumns = {"class_index", "class", "label"};
 
 // The column that has one of the names, or kNone.
 size_t column(const std::vector<std::string>& head, std::initializer_list<const char*> names) {
@@ -86,15 +88,22 @@ size_t column(const std::vector<std::string>& head, std::initializer_list<const 
   return kNone;
 }
 
+// A line of several cells, or the name of a column where no class is called so.
+bool is_head(const std::string& line, const std::vector<std::string>& names) {
+  if (line.find(',') != std::string::npos) return true;
+  return column({line}, kClassColumns) == 0 &&
+         std::find(names.begin(), names.end(), line) == names.end();
+}
+
 }  // namespace
 
 std::vector<int64_t> read_truth(const std::string& path, const std::vector<std::string>& names,
                                 const std::vector<std::string>& row_files, int64_t classes,
                                 bool rows_were_cut) {
   const std::vector<std::string> lines = lines_of(path);
-  const bool is_table = !lines.empty() && lines[0].find(',') != std::string::npos;
+  const bool is_table = !lines.empty() && is_head(lines[0], names);
   const auto head = is_table ? cells_of(lines[0]) : std::vector<std::string>();
-  const size_t class_at = is_table ? column(head, {"class_index", "class", "label"}) : 0;
+  const size_t class_at = is_table ? column(head, kClassColumns) : 0;
   if (class_at == kNone)
     throw ToolError(470, cat(path,
                              ": line 1 names no column class_index, class or label; give the "

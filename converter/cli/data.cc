@@ -158,7 +158,7 @@ void read_path(const ir::Graph& g, const std::string& path,
     for (const std::string& file : arrays) rows.add_npy(file);
     return;
   }
-  const std::vector<std::string> pictures = io::list_images(path);
+  const std::vector<std::string> pictures = io::list_images(path, ".npy, ");
   if (!preprocessing)
     throw ToolError(425, path + ": pictures need preprocessing to become input '" + value.name +
                              "'; give --preprocess imagenet, imagenet-crop or JSON");

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "converter/base/printed.h"
 #include "converter/base/text.h"
 #include "converter/ir/graph.h"
 #include "runtime/tools/io/error.h"
@@ -34,14 +35,11 @@ std::vector<lowbit::EsbActivation> round_to_esb(const ConvertOptions& o,
 
 std::string esb_table(const std::vector<lowbit::EsbActivation>& all) {
   std::string text;
-  for (const lowbit::EsbActivation& a : all) {
-    char line[256];
-    std::snprintf(line, sizeof line, "  %-32s %s%d values to %g, %.1f dB\n", a.value.c_str(),
-                  a.has_sign ? "+-" : "", 1 << (a.format.bits - 1),
-                  static_cast<double>(a.scale) * quant::esb_most(a.format),
-                  a.error > 0 ? -10 * std::log10(a.error) : 200.0);
-    text += line;
-  }
+  for (const lowbit::EsbActivation& a : all)
+    text +=
+        printed("  %-32s %s%d values to %g, %.1f dB\n", a.value.c_str(), a.has_sign ? "+-" : "",
+                1 << (a.format.bits - 1), static_cast<double>(a.scale) * quant::esb_most(a.format),
+                a.error > 0 ? -10 * std::log10(a.error) : 200.0);
   return text.empty() ? text : "activations rounded to ESB values:\n" + text;
 }
 

@@ -3,9 +3,9 @@
 // a line and a color; what belongs to no series is this conversion's.
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <iterator>
 
+#include "converter/base/printed.h"
 #include "converter/cli/report.h"
 
 namespace qrt::cli {
@@ -19,26 +19,19 @@ struct Axis {
   double operator()(double v) const { return start + (v - from) / (to - from) * (end - start); }
 };
 
-template <class... Values>
-std::string format(const char* pattern, Values... values) {
-  char text[400];
-  std::snprintf(text, sizeof text, pattern, values...);
-  return text;
-}
-
 std::string tick_x(double x, const std::string& text) {
-  return format("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#8884\"/>", x, kTop,
-                x, kHeight - kBottom) +
-         format("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\" fill=\"currentColor\">", x,
-                kHeight - kBottom + 18) +
+  return printed("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#8884\"/>", x,
+                 kTop, x, kHeight - kBottom) +
+         printed("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\" fill=\"currentColor\">", x,
+                 kHeight - kBottom + 18) +
          text + "</text>\n";
 }
 
 std::string tick_y(double y, const std::string& text) {
-  return format("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#8884\"/>", kLeft,
-                y, kWidth - kRight, y) +
-         format("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\" fill=\"currentColor\">", kLeft - 6,
-                y + 4) +
+  return printed("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#8884\"/>", kLeft,
+                 y, kWidth - kRight, y) +
+         printed("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\" fill=\"currentColor\">",
+                 kLeft - 6, y + 4) +
          text + "</text>\n";
 }
 
@@ -71,12 +64,12 @@ std::string point(const ReportPoint& p, double x, double y, const char* line) {
   const char* color = p.is_this ? "#d9542b" : p.is_float ? "#777" : line;
   // Labels of points at the right edge stand to their left.
   const bool leftwards = x > kWidth * 0.7;
-  return format("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%d\" fill=\"%s\"><title>", x, y,
-                p.is_this ? 6 : 4, color) +
+  return printed("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%d\" fill=\"%s\"><title>", x, y,
+                 p.is_this ? 6 : 4, color) +
          escaped(p.setting) + ": " + bytes_text(p.bytes) + ", " +
          percent_text(p.accuracy.top1, p.accuracy.rows) + "</title></circle>" +
-         format("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" fill=\"currentColor\">",
-                x + (leftwards ? -9 : 9), y - 7, leftwards ? "end" : "start") +
+         printed("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" fill=\"currentColor\">",
+                 x + (leftwards ? -9 : 9), y - 7, leftwards ? "end" : "start") +
          escaped(p.mark.empty() ? p.setting : p.mark) + "</text>\n";
 }
 
@@ -90,9 +83,9 @@ std::string joined(const std::vector<ReportPoint>& points, const std::string& se
                    [](const auto* a, const auto* b) { return a->bytes < b->bytes; });
   std::string path;
   for (const ReportPoint* p : line)
-    path += format(path.empty() ? "M%.1f %.1f" : " L%.1f %.1f",
-                   x(std::log(std::max(1.0, static_cast<double>(p->bytes)))),
-                   y(p->accuracy.top1_percent()));
+    path += printed(path.empty() ? "M%.1f %.1f" : " L%.1f %.1f",
+                    x(std::log(std::max(1.0, static_cast<double>(p->bytes)))),
+                    y(p->accuracy.top1_percent()));
   return "<path d=\"" + path + "\" fill=\"none\" stroke=\"" + color + "\"/>\n";
 }
 
@@ -102,9 +95,9 @@ std::string legend(const std::vector<std::string>& names) {
   double at = kLeft;
   for (const std::string& name : names) {
     if (name.empty()) continue;
-    out += format("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\" class=\"legend\"/>", at + 4,
-                  kHeight - 10, color_of(names, name)) +
-           format("<text x=\"%.1f\" y=\"%.1f\" fill=\"currentColor\">", at + 12, kHeight - 6) +
+    out += printed("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\" class=\"legend\"/>", at + 4,
+                   kHeight - 10, color_of(names, name)) +
+           printed("<text x=\"%.1f\" y=\"%.1f\" fill=\"currentColor\">", at + 12, kHeight - 6) +
            escaped(name) + "</text>\n";
     at += 24 + 8 * static_cast<double>(name.size());
   }
@@ -138,16 +131,16 @@ std::string accuracy_plot(const std::vector<ReportPoint>& points) {
   const Axis x{std::log(least / 1.25), std::log(most * 1.25), kLeft, kWidth - kRight};
   const Axis y{std::max(0.0, low - pad), std::min(100.0, high + pad) + 1e-9, kHeight - kBottom,
                kTop};
-  std::string out = format(
+  std::string out = printed(
       "<svg id=\"plot\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" "
       "aria-label=\"top-1 accuracy against file size\">\n",
       kWidth, kHeight);
   for (const double size : round_sizes(least / 1.25, most * 1.25))
     out += tick_x(x(std::log(size)), bytes_text(static_cast<uint64_t>(size + 0.5)));
-  for (const double v : round_steps(y.from, y.to, 6)) out += tick_y(y(v), format("%g %%", v));
+  for (const double v : round_steps(y.from, y.to, 6)) out += tick_y(y(v), printed("%g %%", v));
   for (const ReportPoint& p : points)
     if (p.is_float)  // what the others are measured by
-      out += format(
+      out += printed(
           "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#777\" "
           "stroke-dasharray=\"4 4\"/>\n",
           kLeft, y(p.accuracy.top1_percent()), kWidth - kRight, y(p.accuracy.top1_percent()));
@@ -157,7 +150,7 @@ std::string accuracy_plot(const std::vector<ReportPoint>& points) {
     out += point(p, x(std::log(std::max(1.0, static_cast<double>(p.bytes)))),
                  y(p.accuracy.top1_percent()), color_of(names, p.series));
   out += legend(names);
-  return out + format(
+  return out + printed(
                    "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\" fill=\"currentColor\">size, "
                    "logarithmic</text>\n</svg>\n",
                    (kLeft + kWidth - kRight) / 2, kHeight - 6);

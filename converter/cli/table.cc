@@ -1,7 +1,7 @@
 // The sizes and times of a converted model as qrt-convert prints them.
 #include <algorithm>
-#include <cstdio>
 
+#include "converter/base/printed.h"
 #include "converter/cli/convert.h"
 
 namespace qrt::cli {
@@ -14,23 +14,15 @@ struct Row {
 };
 
 std::string line(const Row& r, size_t name_width, bool timed) {
-  char text[640];
-  int n = std::snprintf(text, sizeof text, "%-*s  %13s  %-20s %8s %10s %10s %10s",
-                        static_cast<int>(name_width), r.name.c_str(), r.shape.c_str(),
-                        r.encoding.c_str(), r.bits.c_str(), r.indices.c_str(), r.centroids.c_str(),
-                        r.other.c_str());
-  std::string out(text, static_cast<size_t>(std::clamp(n, 0, static_cast<int>(sizeof text) - 1)));
-  if (timed) {
-    n = std::snprintf(text, sizeof text, " %9s %9s", r.ms.c_str(), r.dense_ms.c_str());
-    out.append(text, static_cast<size_t>(std::clamp(n, 0, static_cast<int>(sizeof text) - 1)));
-  }
+  std::string out = printed("%-*s  %13s  %-20s %8s %10s %10s %10s", static_cast<int>(name_width),
+                            r.name.c_str(), r.shape.c_str(), r.encoding.c_str(), r.bits.c_str(),
+                            r.indices.c_str(), r.centroids.c_str(), r.other.c_str());
+  if (timed) out += printed(" %9s %9s", r.ms.c_str(), r.dense_ms.c_str());
   return out.substr(0, out.find_last_not_of(' ') + 1) + "\n";
 }
 
 std::string fixed(double v, int digits) {
-  char text[48];
-  std::snprintf(text, sizeof text, "%.*f", digits, v);
-  return text;
+  return printed("%.*f", digits, v);
 }
 
 // The times of the layers of the size report, found by name in the order of the file: names need
@@ -119,17 +111,14 @@ std::string points_text(const std::vector<ReportPoint>& points) {
 
 std::string int8_table(const int8::Report& report) {
   std::string text;
-  char line[320];
   for (const int8::FittedLayer& l : report.fit.layers) {
     std::string why = l.why.empty() ? "" : ", " + l.why;
     if (l.table_bits > 0)
       why += " (" + std::to_string(l.table_bits) + " bits >> " + std::to_string(l.table_shift) +
              ", " + fixed(l.table_gain, 1) + " x)";
-    std::snprintf(line, sizeof line,
-                  "%-40s %-8s %2zu level%s weights %5.1f dB, output %5.1f dB%s\n", l.layer.c_str(),
-                  l.encoding.c_str(), l.levels, l.levels == 1 ? ", " : "s,", l.rounding_db,
-                  l.snr_db, why.c_str());
-    text += line;
+    text += printed("%-40s %-8s %2zu level%s weights %5.1f dB, output %5.1f dB%s\n",
+                    l.layer.c_str(), l.encoding.c_str(), l.levels, l.levels == 1 ? ", " : "s,",
+                    l.rounding_db, l.snr_db, why.c_str());
   }
   for (const double db : report.fit.output_snr_db)
     text += "int8 against f32 at the output, on the calibration data: " + fixed(db, 1) + " dB\n";

@@ -1,10 +1,10 @@
 // Which constants of a graph are looked at, and what is said about them.
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 #include <set>
 #include <utility>
 
+#include "converter/base/printed.h"
 #include "converter/ir/edit.h"
 #include "converter/lattice/lattice.h"
 #include "converter/passes/layer.h"
@@ -54,15 +54,12 @@ std::string found_table(const std::vector<Found>& all) {
   if (all.empty()) return "";
   std::string text = "weights that lie on a lattice, stored without loss:\n";
   for (const Found& f : all) {
-    char line[256];
     const double bits =
         8.0 * static_cast<double>(f.after) / static_cast<double>(f.outputs * f.inputs);
-    std::snprintf(
-        line, sizeof line, "  %-32s %5lld x %-6lld %-20s %6.3f bits  %10llu -> %llu bytes\n",
-        f.layer.c_str(), static_cast<long long>(f.outputs), static_cast<long long>(f.inputs),
-        f.encoding.c_str(), bits, static_cast<unsigned long long>(f.before),
-        static_cast<unsigned long long>(f.after));
-    text += line;
+    text += printed(
+        "  %-32s %5lld x %-6lld %-20s %6.3f bits  %10llu -> %llu bytes\n", f.layer.c_str(),
+        static_cast<long long>(f.outputs), static_cast<long long>(f.inputs), f.encoding.c_str(),
+        bits, static_cast<unsigned long long>(f.before), static_cast<unsigned long long>(f.after));
   }
   return text;
 }

@@ -24,8 +24,15 @@ uint64_t stored_bytes(const Weights& w) {
   const auto constant = [](const qrt::Constant& c) { return uint64_t{c.count} * size_of(c.dtype); };
   if (w.encoding == Encoding::codebook)
     return w.codebook.codes.size() + w.codebook.entries.size() + constant(w.codebook.entry_scales);
-  if (w.encoding == Encoding::dense) return w.dense.data.size() + constant(w.dense.scales.values);
-  return 0;
+  if (w.encoding == Encoding::table)
+    return w.table.codes.size() + constant(w.table.values) + w.table.integers.size() +
+           constant(w.table.scales.values) + constant(w.table.offset);
+  if (w.encoding == Encoding::affine)
+    return w.affine.codes.size() + w.affine.zero_halves.size() * sizeof(int16_t) +
+           constant(w.affine.scales.values);
+  if (w.encoding == Encoding::bit_planes)
+    return w.bit_planes.counts.size() + w.bit_planes.planes.size() + constant(w.bit_planes.alphas);
+  return w.dense.data.size() + constant(w.dense.scales.values);
 }
 
 std::string describe(const Weights& w) {

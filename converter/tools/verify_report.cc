@@ -2,20 +2,13 @@
 #include "converter/tools/verify_report.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "converter/base/printed.h"
 #include "converter/base/text.h"
 
 namespace qrt::verify {
 namespace {
-
-template <class... Values>
-std::string format(const char* pattern, Values... values) {
-  char text[640];
-  std::snprintf(text, sizeof text, pattern, values...);
-  return text;
-}
 
 std::string classes_text(const Classes& c) {
   std::string out = "classes, " + std::to_string(c.rows) + " rows: ";
@@ -31,7 +24,7 @@ std::string culprit_text(const Report& r) {
   const auto worst = culprit(r);
   if (!worst) return "";
   const LayerError& l = r.layers[worst->layer];
-  return format(
+  return printed(
       "culprit: %s (%s): compressed alone it changes the outputs by %.2e rms, %.0f %% of the "
       "squared error that the layers cause one by one; smaller blocks or more entries for it, or "
       "leaving it dense, gain most\n",
@@ -69,17 +62,17 @@ std::string to_text(const Report& r) {
   size_t width = 5;
   for (const auto& l : r.layers) width = std::max(width, std::min<size_t>(l.name.size(), 60));
   const int w = static_cast<int>(width);
-  std::string out =
-      format("%-*s  %-8s %-20s %7s %11s %11s %11s %11s %11s %11s\n", w, "layer", "kind", "encoding",
-             "bits/w", "outputs rms", "isolated", "rms", "accumulated", "rms", "weights rms");
+  std::string out = printed("%-*s  %-8s %-20s %7s %11s %11s %11s %11s %11s %11s\n", w, "layer",
+                            "kind", "encoding", "bits/w", "outputs rms", "isolated", "rms",
+                            "accumulated", "rms", "weights rms");
   for (const auto& l : r.layers)
-    out += format("%-*.60s  %-8s %-20s %7.3f %11.2e %11.2e %11.2e %11.2e %11.2e %11.2e\n", w,
-                  l.name.c_str(), l.kind.c_str(), l.encoding.c_str(), l.bits_per_weight,
-                  l.outputs.rms(), l.isolated.relative(), l.isolated.rms(),
-                  l.accumulated.relative(), l.accumulated.rms(), l.weights.rms());
+    out += printed("%-*.60s  %-8s %-20s %7.3f %11.2e %11.2e %11.2e %11.2e %11.2e %11.2e\n", w,
+                   l.name.c_str(), l.kind.c_str(), l.encoding.c_str(), l.bits_per_weight,
+                   l.outputs.rms(), l.isolated.relative(), l.isolated.rms(),
+                   l.accumulated.relative(), l.accumulated.rms(), l.weights.rms());
   out += culprit_text(r);
   if (r.classes) out += classes_text(*r.classes);
-  return out + format(
+  return out + printed(
                    "outputs of libqrt, %lld rows: relative error %.3e against the model (%s %.1e), "
                    "%.3e against its own weights in the interpreter\n",
                    static_cast<long long>(r.rows), r.outputs.relative(),

@@ -160,6 +160,11 @@ TEST_CASE("bad input: pictures, labels and preprocessing") {
   run("QRT-E0425", picture(), "imagenet");
   run("QRT-E0425", picture(), "{\"channels\": \"gray\"}");
   run("QRT-E0427", std::string(QRT_SOURCE_DIR) + "/schema", "none");
+  const CommandResult none =
+      run_command({command("qrt-convert"), demo("model.onnx"), "-o", scratch("none.qrt"),
+                   "--calibrate", std::string(QRT_SOURCE_DIR) + "/schema"});
+  CHECK(none.err.find("QRT-E0427") != std::string::npos);
+  CHECK(none.err.find("holds no .npy, .jpg, .jpeg or .png files") != std::string::npos);
   check({"QRT-E0425", {"qrt", "run", m, "--image", picture()}});
   check({"QRT-E0426",
          {"qrt", "run", m, "--image", picture(), "--preprocess", "none", "--labels",

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <iomanip>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
@@ -11,7 +12,9 @@
 #include "converter/cli/accuracy.h"
 #include "converter/cli/convert.h"
 #include "converter/cli/data.h"
+#include "converter/cli/low_bits.h"
 #include "converter/tools/verify_layers.h"
+#include "converter/tools/verify_report.h"
 #include "runtime/tools/io/error.h"
 #include "tests/support/command.h"
 #include "tests/support/onnx_builder.h"
@@ -105,6 +108,59 @@ TEST_CASE("verify: a folder of pictures with labels gives top-1 and top-5 of bot
   CHECK(classes["model"]["top5"] >= classes["model"]["top1"]);
   CHECK(classes["agree"] <= 300);
   CHECK(classes["agree"] >= top1 + classes["model"]["top1"].get<int>() - 300);
+}
+
+TEST_CASE("verify: bits per weight are those of the file in every encoding") {
+  const std::string qrt = scratch("bits.qrt"), name = "/blocks/blocks.4/conv2/Conv";
+  const size_t inputs = 96 * 9;
+  for (const auto& [method, options, bits] :
+       {std::tuple<const char*, const char*, double>{"uniform", "bits=4", 4},
+        {"esb", "bits=5", 5},
+        {"twn", "fit=yes", 8.0 / 5},
+        {"bwn", "fit=yes", 1},
+        {"alq", "bits=2,planes=2,groups=channel", 2}}) {
+    CAPTURE(std::string(method));
+    const CommandResult c = run_command({command("qrt-convert"), demo("model.onnx"), "--method",
+                                         method, std::string("--") + method, options, "-o", qrt});
+    REQUIRE_MESSAGE(c.code == 0, c.err);
+    const CommandResult r =
+        verify(qrt, {"-i", demo("calibration.npy"), "--rows", "2", "--tolerance", "1e9"});
+    REQUIRE_MESSAGE(r.code == 0, r.err);
+    double found = 0;
+    const auto tree = nlohmann::json::parse(r.out);
+    for (const auto& l : tree["layers"])
+      if (l["name"] == name) found = l["bits_per_weight"];
+    CHECK(found >= bits);
+    CHECK(found <= bits + 256.0 / inputs);  // scales, zero points, counts
+    // The same as the converter's own table has.
+    const size_t at = c.out.find(name);
+    REQUIRE(at != std::string::npos);
+    std::ostringstream text;
+    text << std::fixed << std::setprecision(3) << found;
+    CHECK(c.out.substr(at, c.out.find('\n', at) - at).find(" " + text.str() + " ") !=
+          std::string::npos);
+  }
+}
+
+TEST_CASE("tables and sentences hold names of any length") {
+  const std::string name(700, 'n');
+  quant::EsbFormat format{4, 1};
+  const std::string esb = cli::esb_table({{name, format, true, 0.5f, 0.01}});
+  CHECK(esb.find(name + " +-8 values to 6, 20.0 dB\n") != std::string::npos);
+  int8::Report bytes;
+  bytes.fit.layers.push_back({name, "dense", 1, 0, 0, 0, 0, "why", 30, 20});
+  CHECK(cli::int8_table(bytes).find("output  20.0 dB, why\n") != std::string::npos);
+  const std::string found = lattice::found_table({{name, "ternary", 4, 100, 1600, 100}});
+  CHECK(found.find(name) != std::string::npos);
+  CHECK(found.find("1600 -> 100 bytes\n") != std::string::npos);
+  verify::Report report;
+  verify::LayerError layer;
+  layer.name = name, layer.encoding = "table";
+  layer.outputs.add(std::vector<float>{2}, std::vector<float>{1});
+  report.layers.push_back(layer);
+  CHECK(verify::to_text(report).find(name + " (table): compressed alone it changes") !=
+        std::string::npos);
+  CHECK(verify::to_text(report).find("gain most\n") != std::string::npos);
 }
 
 TEST_CASE("verify: the demo is ten times smaller for less than a point") {
@@ -316,6 +372,16 @@ TEST_CASE("accuracy: label files by row and by file") {
                         false) == Classes{1, 0});
   CHECK(cli::read_truth(file("t", "dog\ncat\n\n"), names, {"", ""}, 2, false) == Classes{1, 0});
   CHECK(cli::read_truth(file("t", "1\n0\n0\n"), names, {"", ""}, 2, true) == Classes{1, 0});
+  // A table of one column has a head, too, unless a class is called so.
+  for (const char* head : {"class_index\n", "class\r\n", "label\n"})
+    CHECK(cli::read_truth(file("t", std::string(head) + "dog\n0\n"), names, {"", ""}, 2, false) ==
+          Classes{1, 0});
+  CHECK(cli::read_truth(file("t", "class\ndog\n"), {"dog", "class"}, {"", ""}, 2, false) ==
+        Classes{1, 0});
+  CHECK_THROWS_WITH_AS(
+      cli::read_truth(file("t", "klass\n1\n"), names, {"", ""}, 2, false),
+      doctest::Contains("index from 0 to 1, or class_index, class or label as the head"),
+      io::ToolError);
   CHECK_THROWS_AS(cli::read_truth(file("t", "1\n0\n0\n"), names, {"", ""}, 2, false),
                   io::ToolError);
   CHECK_THROWS_AS(cli::read_truth(file("t", "1\n"), names, {"", ""}, 2, true), io::ToolError);

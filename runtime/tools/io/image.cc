@@ -126,7 +126,7 @@ Image resize_bilinear(const Image& in, uint32_t width, uint32_t height) {
   return out;
 }
 
-std::vector<std::string> list_images(const std::string& path) {
+std::vector<std::string> list_images(const std::string& path, const char* others) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0)
     throw ToolError(401, path + ": cannot be read: " + std::strerror(errno) +
@@ -141,7 +141,8 @@ std::vector<std::string> list_images(const std::string& path) {
     if (is_image_name(entry->d_name)) names.push_back(path + "/" + entry->d_name);
   ::closedir(dir);
   if (names.empty())
-    throw ToolError(427, path + ": the directory holds no .jpg, .jpeg or .png files; name another");
+    throw ToolError(427, path + ": the directory holds no " + others +
+                             ".jpg, .jpeg or .png files; name another");
   std::sort(names.begin(), names.end());
   return names;
 }
