@@ -1,19 +1,17 @@
 // For a fixed step the thresholds bound the start from both sides. The room between the bounds is
 // the least of linear functions of the step, so it has one summit, which a search by thirds finds
-// in whole numbers: |start| stays below 2^61 and all differences below 2^63.
+// in whole numbers: |start| stays within 2^61, bounds within 2^62 and differences below 2^63.
 #include "converter/base/even_steps.h"
 
 #include <algorithm>
-#include <limits>
 
 namespace qrt {
 namespace {
 
-constexpr int64_t kOne = int64_t{1} << 32;
+constexpr int64_t kOne = int64_t{1} << 32, kMostStart = int64_t{1} << 61;
 
 struct Room {
-  int64_t low = std::numeric_limits<int64_t>::min() / 4;
-  int64_t high = std::numeric_limits<int64_t>::max() / 4;
+  int64_t low = -kMostStart, high = kMostStart;
   int64_t width() const { return high - low; }
 };
 

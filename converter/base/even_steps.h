@@ -15,8 +15,8 @@ struct EvenSteps {
   int64_t at(size_t k) const { return (start + static_cast<int64_t>(k) * step) >> 32; }
 };
 
-// No threshold is further from 0, and no step is wider.
-inline constexpr int64_t kMostEvenThreshold = int64_t{1} << 28;
+// No threshold is further from 0, as schema/README.md bounds a start, and no step is wider.
+inline constexpr int64_t kMostEvenThreshold = int64_t{1} << 29;
 inline constexpr int64_t kMostEvenStep = int64_t{1} << 52;
 
 // Steps whose threshold k lies from low[k] to high[k], for every k; nothing where there are none.

@@ -32,8 +32,8 @@ constexpr double kRoundingTolerance = 0.25;
 // in f32 beside a sum.
 constexpr float kBiasSlack = 1e-6f, kMostBias = 1 << 23;
 
-// Sums are compared as f32, so thresholds stay where those are exact.
-constexpr int64_t kMostFloatSum = int64_t{1} << 24;
+// Sums are compared as f32, so thresholds stay where those are exact, or beyond any sum of bytes.
+constexpr int64_t kMostFloatSum = int64_t{1} << 24, kBeyond = (int64_t{1} << 31) - 1;
 
 // Thresholds of an output that files store one by one whatever they are.
 constexpr int64_t kMostPlainThresholds = 4;
@@ -56,6 +56,20 @@ void continue_evenly(std::span<int64_t> row, int64_t low, int64_t high) {
   }
   if (const auto steps = even_steps(least, most))
     for (size_t k = 0; k < row.size(); ++k) row[k] = steps->at(k);
+}
+
+// The same of sums that go beyond what floats hold: no threshold stays there that none of them can
+// tell, whatever other outputs sum to. `most`: no sum of the layer is further from 0.
+bool leave_sums(std::span<int64_t> row, int64_t low, int64_t high, int64_t most) {
+  const auto is_far = [&](int64_t t) {
+    return (t <= low && t < -kMostFloatSum) || (t > high && t > kMostFloatSum);
+  };
+  if (std::none_of(row.begin(), row.end(), is_far)) return false;
+  const bool alike = row.front() == row.back() && most < kMostEvenThreshold;
+  const int64_t beyond = alike ? kMostEvenThreshold : kBeyond;  // the former is a start of no steps
+  for (int64_t& t : row)
+    if (is_far(t)) t = t <= low ? -beyond : beyond;
+  return true;
 }
 
 // Bits that tell the levels of a grid apart.
@@ -239,13 +253,16 @@ class Rewriter {
       *what += ", requantized";
       return true;
     }
-    if (steps->count > kMostPlainThresholds)
-      for (size_t o = 0; o < sums.unit.size(); ++o) {
-        const bool falls = steps->falls[o];
-        continue_evenly(
-            std::span(steps->thresholds).subspan(o * at(steps->count), at(steps->count)),
-            falls ? -sums.high[o] : sums.low[o], falls ? -sums.low[o] : sums.high[o]);
-      }
+    const int64_t inputs = ir::element_count(passes::value_of(g_, n.in[1]).shape) /
+                           static_cast<int64_t>(sums.unit.size());
+    for (size_t o = 0; o < sums.unit.size(); ++o) {
+      const bool falls = steps->falls[o];
+      const int64_t low = falls ? -sums.high[o] : sums.low[o];
+      const int64_t high = falls ? -sums.low[o] : sums.high[o];
+      const auto row = std::span(steps->thresholds).subspan(o * at(steps->count), at(steps->count));
+      if (!leave_sums(row, low, high, inputs * 255 * 255) && steps->count > kMostPlainThresholds)
+        continue_evenly(row, low, high);
+    }
     if (!threshold(n, *steps, to)) return false;
     *what += ", thresholds";
     return true;

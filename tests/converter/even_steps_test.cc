@@ -47,6 +47,22 @@ TEST_CASE("even steps: bounds where a threshold may be any") {
   }
 }
 
+TEST_CASE("even steps: sums of long rows, up to the largest start that files have") {
+  for (const int64_t far : {(int64_t{1} << 28) + 5, kMostEvenThreshold}) {
+    check_same(std::vector<int64_t>(255, far));
+    check_same(std::vector<int64_t>(255, -far));
+    for (const size_t count : {2, 15, 255}) {
+      const std::vector<int64_t> all = line(static_cast<double>(-far), 1e6, count);
+      check_same(all);
+      const auto found = even_steps(all, all);
+      CHECK(found->start >= -(int64_t{1} << 61));
+      CHECK(found->start <= int64_t{1} << 61);
+    }
+    const std::vector<int64_t> low(255, -far), high(255, far);  // anything
+    CHECK(even_steps(low, high).has_value());
+  }
+}
+
 TEST_CASE("even steps: what is on no line") {
   std::vector<int64_t> bent = line(0, 10, 50);
   bent[25] += 2;

@@ -6,11 +6,15 @@
 #include <random>
 #include <string>
 
+#include "converter/emit/emit.h"
 #include "converter/eval/evaluate.h"
 #include "converter/ir/edit.h"
 #include "converter/lowbit/lowbit.h"
+#include "converter/lower/lower.h"
 #include "converter/passes/pipeline.h"
 #include "tests/support/exact_interpreter.h"
+#include "tests/support/opened_file.h"
+#include "tests/support/run_file.h"
 
 namespace qrt {
 namespace {
@@ -216,6 +220,81 @@ TEST_CASE("lowbit: random quantized networks compute what they mean") {
   CHECK(thresholds > 50);
   CHECK(requantized > 50);
   CHECK(bits > 5);
+}
+
+// 4200 inputs of 8 bits, sums up to 2^27: output 0 has its thresholds among them and output 1 half
+// of them, no sum of output 2 reaches any, every sum of output 3 all.
+struct LongRows {
+  ir::Graph floats, integers;
+  std::vector<uint8_t> file;
+  size_t even = 0;  // numbers of start and step
+};
+LongRows long_rows(const std::string& thresholds) {
+  auto g = ir::parse(R"(graph g
+input %x: f32[N,4200]
+const %one: f32[1] = {1}
+const %zero: f32[1] = {0}
+const %w: f32[4,4200] = affine {bits=8, signed=true} codes fill 127 scales layer {1}
+const %b: f32[4] = {0, 8000000, -1e10, 1e10}
+const %t: f32[1,15] = {)" +
+                     thresholds +
+                     R"(}
+const %v: f32[4,4] = affine {bits=2, signed=true} codes {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1} scales layer {1}
+node q = fake_quantize(%x, %one, %zero) {low=0, high=255} -> %q
+node a = linear(%q, %w, %b) {bias=true} -> %a
+node s = steps(%a, %t) {scale=2, bias=-15} -> %s
+node y = linear(%s, %v) -> %y
+output %y
+)");
+  REQUIRE_MESSAGE(g.ok(), (g.ok() ? "" : g.error().message));
+  for (ir::Constant& c : g->constants) {
+    if (c.encoding == nullptr || std::get<quant::Affine>(*c.encoding).codes.size() < 100) continue;
+    auto a = std::get<quant::Affine>(*c.encoding);
+    std::fill_n(a.codes.begin() + 2 * 4200, 4200, int16_t{100});  // sums that end before others
+    std::fill_n(a.codes.begin() + 3 * 4200, 4200, int16_t{-100});
+    c.encoding = std::make_shared<const quant::Encoding>(a);
+  }
+  run(*g, passes::prepare_passes());
+  run(*g, passes::layout_passes());
+  LongRows r;
+  r.floats = *g;
+  auto report = lowbit::streamline(*g);
+  REQUIRE_MESSAGE(report.ok(), (report.ok() ? "" : report.error().message));
+  CHECK(report->layers.at(0).what.ends_with("thresholds"));
+  const auto lowered = lower::lower(*g);
+  REQUIRE_MESSAGE(lowered.ok(), (lowered.ok() ? "" : lowered.error().message));
+  const auto file = emit::emit(*lowered, {});
+  REQUIRE_MESSAGE(file.ok(), (file.ok() ? "" : file.error().message));
+  const testing::OpenedFile opened(*file);
+  REQUIRE_MESSAGE(opened.status.ok(), opened.status.what());
+  for (const Node& n : opened.model.nodes)
+    if (n.kind == OpKind::linear) r.even += n.linear->epilogue.even_thresholds.size();
+  r.integers = *g, r.file = *file;
+  return r;
+}
+
+TEST_CASE("lowbit: thresholds of long rows, some of which no sum or every sum reaches") {
+  std::string line, far;
+  for (int k = 0; k < 15; ++k) {
+    line += (k > 0 ? ", " : "") + std::to_string(1000000 * (k + 1));
+    far += (k > 0 ? ", " : "") + (k == 14 ? "1e12" : std::to_string(1000000 * (k + 1)));
+  }
+  for (const std::string& thresholds : {line, far}) {
+    CAPTURE(thresholds);
+    const LongRows r = long_rows(thresholds);
+    // A start and a step each; with a last threshold off the line, all of them.
+    CHECK(r.even == (thresholds == line ? 2 * 4 : 0));
+    for (const float level : {0.0f, 3.0f, 9.0f, 27.0f, 250.0f}) {
+      CAPTURE(level);
+      const eval::Tensor x{ir::ElementType::f32, {1, 4200}, std::vector<float>(4200, level), {}};
+      auto want = eval::evaluate(r.floats, {&x, 1});
+      auto got = eval::evaluate(r.integers, {&x, 1});
+      REQUIRE(want.ok());
+      REQUIRE(got.ok());
+      CHECK((*got)[0].data == (*want)[0].data);
+      CHECK(testing::run_file(r.file, {x})[0].data == (*want)[0].data);
+    }
+  }
 }
 
 }  // namespace
