@@ -79,7 +79,7 @@ inline void write_code(uint8_t* row, uint64_t i, uint32_t bits, uint32_t code) {
 
 // Output after output, group after group, plane after plane. A plane of a whole row is padded to 64
 // bits with zeros, so that kernels read it in place. Groups may be as small as one kernel's window:
-// their planes only start on a byte, with zeros behind them.
+// their planes follow each other bit after bit, `inputs` in all, zeros behind the layer's last.
 constexpr uint64_t plane_row_bytes(uint64_t inputs) {
   return ceil_div(inputs, 64) * 8;
 }

@@ -113,9 +113,7 @@ std::string packed_rows(const std::vector<Code>& codes, int64_t inputs, int32_t 
 
 // Signs or trits of one plane as the file's bytes.
 std::string packed_plane(const uint8_t* signs, uint64_t width, const quant::BitPlanes& p) {
-  std::string r(p.ternary5     ? layout::ternary5_row_bytes(width)
-                : p.group == 0 ? layout::plane_row_bytes(width)
-                               : layout::plane_group_bytes(width),
+  std::string r(p.ternary5 ? layout::ternary5_row_bytes(width) : layout::plane_row_bytes(width),
                 '\0');
   const uint64_t each = p.ternary5 ? 5 : 8;
   for (uint64_t i = width; i-- > 0;) {
@@ -135,6 +133,8 @@ std::string kbit_bytes(const std::vector<int16_t>& codes, int64_t inputs, int32_
 }
 
 std::string plane_bytes(const quant::BitPlanes& p, int64_t outputs, int64_t inputs) {
+  if (p.group > 0 && !p.ternary5)  // the signs of all planes bit after bit
+    return packed_rows(p.signs, std::max<int64_t>(1, static_cast<int64_t>(p.signs.size())), 1);
   std::string r;
   const int64_t group = p.group == 0 ? inputs : p.group;
   const uint8_t* signs = p.signs.data();

@@ -111,12 +111,13 @@ float weight_scale(const BitPlanes& p, int64_t output) {
 StoredBytes stored_bytes(const BitPlanes& p, int64_t outputs, int64_t inputs) {
   StoredBytes bytes;
   bytes.codes = p.counts.size();
+  if (p.group > 0 && !p.ternary5) bytes.codes += layout::plane_group_bytes(p.signs.size());
   for_groups(p, outputs, inputs, [&](int64_t, int64_t, int64_t width, int count) {
     const auto signs = static_cast<uint64_t>(width);
-    bytes.codes +=
-        static_cast<uint64_t>(count) * (p.ternary5     ? layout::ternary5_row_bytes(signs)
-                                        : p.group == 0 ? layout::plane_row_bytes(signs)
-                                                       : layout::plane_group_bytes(signs));
+    if (p.ternary5)
+      bytes.codes += static_cast<uint64_t>(count) * layout::ternary5_row_bytes(signs);
+    else if (p.group == 0)
+      bytes.codes += static_cast<uint64_t>(count) * layout::plane_row_bytes(signs);
   });
   bytes.scales = number_bytes(p.alphas);
   return bytes;

@@ -76,17 +76,19 @@ Status check_planes(const BitPlaneWeights& b, uint64_t outputs, uint64_t inputs)
   const uint64_t groups = layout::ceil_div(inputs, group);
   const bool trits = b.packing == PlanePacking::ternary5;
   const int64_t most = trits ? 1 : 8;  // a row of trits stands for one coordinate
+  const bool packed = b.group != 0 && !trits;
   const uint8_t* at = b.planes.data();
-  uint64_t left = b.planes.size(), alphas = 0;
+  uint64_t left = b.planes.size(), alphas = 0, signs = 0;
   for (uint64_t g = 0; g < outputs * groups; ++g) {
     const uint32_t count = b.counts.data()[g];
     QRT_TRY(in_range(count, 0, most, 143, "a group's number of planes is out of range"));
     const uint64_t first = g % groups * group;
     const uint64_t width = std::min(group, inputs - first);
-    const uint64_t bytes = trits          ? layout::ternary5_row_bytes(width)
-                           : b.group == 0 ? layout::plane_row_bytes(width)
-                                          : layout::plane_group_bytes(width);
+    const uint64_t bytes =
+        trits ? layout::ternary5_row_bytes(width) : layout::plane_row_bytes(width);
     alphas += count;
+    signs += count * width;
+    if (packed) continue;
     for (uint32_t plane = 0; plane < count; ++plane, at += bytes, left -= bytes) {
       QRT_REQUIRE(left >= bytes, kBadModel, 145, "the planes' buffer is too short");
       if (trits) {
@@ -94,12 +96,18 @@ Status check_planes(const BitPlaneWeights& b, uint64_t outputs, uint64_t inputs)
                     "a byte of five trits exceeds 242");
         continue;
       }
-      uint64_t last = 0;  // its last word, or what a short group has of one
-      const uint64_t some = bytes - (width - 1) / 64 * 8;
-      std::memcpy(&last, at + bytes - some, some);
+      uint64_t last;
+      std::memcpy(&last, at + bytes - 8, 8);
       QRT_REQUIRE(width % 64 == 0 || (last >> (width % 64)) == 0, kBadModel, 147,
                   "the pad bits of a plane are not zero");
     }
+  }
+  if (packed) {
+    const uint64_t bytes = layout::plane_group_bytes(signs);
+    QRT_REQUIRE(left >= bytes, kBadModel, 145, "the planes' buffer is too short");
+    QRT_REQUIRE(signs % 8 == 0 || at[bytes - 1] >> (signs % 8) == 0, kBadModel, 147,
+                "the pad bits of a plane are not zero");
+    left -= bytes;
   }
   QRT_TRY(equal(static_cast<int64_t>(left), 0, 145, "the planes' buffer is too long"));
   return equal(b.alphas.count, static_cast<int64_t>(alphas), 145,

@@ -51,7 +51,7 @@ Status check_affine(const Weights& w) {
 
 uint64_t plane_bytes(const BitPlaneWeights& b, uint64_t width) {
   if (b.packing == PlanePacking::ternary5) return layout::ternary5_row_bytes(width);
-  return b.group == 0 ? layout::plane_row_bytes(width) : layout::plane_group_bytes(width);
+  return layout::plane_row_bytes(width);
 }
 
 Status check_planes(const Weights& w) {
@@ -62,15 +62,16 @@ Status check_planes(const Weights& w) {
   if (b.counts.size() != counts)
     return wrong("wrong number of counts of planes", b.counts.size(), counts.value_or(0));
   CheckedSize bytes(0);
-  uint64_t alphas = 0;
+  uint64_t alphas = 0, signs = 0;
   for (size_t i = 0; i < b.counts.size(); ++i) {
     const uint64_t count = b.counts.data()[i], first = i % groups * group;
     if (count > (b.packing == PlanePacking::ternary5 ? 1 : 8))
       return wrong("a group has too many planes", count, 8);
     const uint64_t width = w.inputs - first < group ? w.inputs - first : group;
     bytes = bytes + CheckedSize(count) * plane_bytes(b, width);
-    alphas += count;
+    alphas += count, signs += count * width;
   }
+  if (planes_follow(b)) bytes = CheckedSize(layout::plane_group_bytes(signs));
   if (b.planes.size() != bytes.get())
     return wrong("planes have the wrong size", b.planes.size(), bytes.get().value_or(0));
   if (b.alphas.count != alphas) return wrong("wrong number of alphas", b.alphas.count, alphas);
@@ -109,16 +110,21 @@ void decode_planes(const Weights& w, float* out) {
   const uint32_t group = b.group == 0 ? w.inputs : b.group;
   const uint8_t *count = b.counts.data(), *plane = b.planes.data();
   uint32_t alpha = 0;
+  uint64_t signs = 0;  // before this plane, where they follow each other
   for (uint32_t n = 0; n < w.outputs; ++n)
     for (uint32_t first = 0; first < w.inputs; first += group, ++count) {
       const uint32_t width = w.inputs - first < group ? w.inputs - first : group;
       for (uint32_t k = 0; k < width; ++k) out[k] = 0;
-      for (uint32_t p = 0; p < *count; ++p, plane += plane_bytes(b, width)) {
+      for (uint32_t p = 0; p < *count; ++p) {
         const float a = read_constant(b.alphas, alpha++);
         for (uint32_t k = 0; k < width; ++k) {
-          const float part = static_cast<float>(plane_sign(b, plane, k)) * a;
+          const float part = static_cast<float>(plane_sign(b, plane, signs + k)) * a;
           out[k] = p == 0 ? part : out[k] + part;
         }
+        if (planes_follow(b))
+          signs += width;
+        else
+          plane += plane_bytes(b, width);
       }
       out += width;
     }
@@ -126,10 +132,10 @@ void decode_planes(const Weights& w, float* out) {
 
 }  // namespace
 
-int32_t plane_sign(const BitPlaneWeights& b, const uint8_t* plane, uint32_t k) {
+int32_t plane_sign(const BitPlaneWeights& b, const uint8_t* plane, uint64_t k) {
   if (b.packing == PlanePacking::planes) return (plane[k / 8] >> k % 8 & 1) != 0 ? 1 : -1;
   int32_t byte = plane[k / 5];
-  for (uint32_t skip = k % 5; skip != 0; --skip) byte /= 3;
+  for (uint64_t skip = k % 5; skip != 0; --skip) byte /= 3;
   return byte % 3 - 1;
 }
 

@@ -28,9 +28,14 @@ inline uint32_t scale_at(const Scales& s, uint32_t inputs, uint32_t output, uint
   return output * ((inputs + s.group - 1) / s.group) + input / s.group;
 }
 
-// Entry `code` of a table; +-1 (trits: or 0) of an input of a plane's row.
+// Planes of groups follow each other bit after bit (schema/layout.h); others start on a byte.
+inline bool planes_follow(const BitPlaneWeights& b) {
+  return b.group != 0 && b.packing == PlanePacking::planes;
+}
+
+// Entry `code` of a table; +-1 (trits: or 0) of the i-th of a plane's signs.
 float table_value(const TableWeights&, uint32_t code);
-int32_t plane_sign(const BitPlaneWeights&, const uint8_t* plane, uint32_t input);
+int32_t plane_sign(const BitPlaneWeights&, const uint8_t* plane, uint64_t i);
 
 // The zero point of an output, in halves.
 inline int32_t zero_of(const AffineWeights& a, uint32_t output) {

@@ -16,8 +16,12 @@ size_t group_of(const Weights& w) {
 
 size_t plane_bytes(const BitPlaneWeights& b, size_t width) {
   return static_cast<size_t>(b.packing == PlanePacking::ternary5 ? layout::ternary5_row_bytes(width)
-                             : b.group == 0                      ? layout::plane_row_bytes(width)
-                                            : layout::plane_group_bytes(width));
+                                                                 : layout::plane_row_bytes(width));
+}
+
+// From one plane to the next, in units of PlanePlace::at.
+size_t plane_step(const BitPlaneWeights& b, size_t width) {
+  return planes_follow(b) ? width : plane_bytes(b, width);
 }
 
 }  // namespace
@@ -38,6 +42,7 @@ Status LowbitFloats::prepare(const Weights& w, const lb::Kit& kit, size_t step, 
 // Where the planes begin of the group that holds the first input of every step.
 Status LowbitFloats::index_planes(Arena& keep) {
   const BitPlaneWeights& b = w_->bit_planes;
+  if (planes_follow(b) && b.planes.size() > UINT32_MAX / 8) return layer_too_large();
   const size_t inputs = w_->inputs, group = group_of(*w_);
   steps_ = (inputs + step_ - 1) / step_;
   const Span<PlanePlace> places = keep.array<PlanePlace>(steps_ * w_->outputs);
@@ -50,7 +55,7 @@ Status LowbitFloats::index_planes(Arena& keep) {
     for (size_t first = 0; first < inputs; first += group, ++count) {
       const size_t width = inputs - first < group ? inputs - first : group;
       for (; step < steps_ && step * step_ < first + width; ++step) *to++ = at;
-      at.byte += static_cast<uint32_t>(*count * plane_bytes(b, width));
+      at.at += static_cast<uint32_t>(*count * plane_step(b, width));
       at.alpha += *count;
     }
   }
@@ -112,14 +117,15 @@ void LowbitFloats::decode_planes(size_t n, size_t k0, size_t k1, uint8_t* codes,
   PlanePlace at = places_[n * steps_ + k0 / step_];
   while (k0 < k1) {
     const size_t first = k0 / group * group, end = inputs - first < group ? inputs : first + group;
-    const size_t some = (end < k1 ? end : k1) - k0, bytes = plane_bytes(b, end - first);
+    const size_t some = (end < k1 ? end : k1) - k0, step = plane_step(b, end - first);
     const uint32_t count = b.counts.data()[n * groups + k0 / group];
     if (count == 0)
       for (size_t i = 0; i < some; ++i) to[i] = 0;
-    for (uint32_t p = 0; p < count; ++p, ++at.alpha, at.byte += static_cast<uint32_t>(bytes)) {
+    for (uint32_t p = 0; p < count; ++p, ++at.alpha, at.at += static_cast<uint32_t>(step)) {
+      const size_t skip = k0 - first + (planes_follow(b) ? at.at : 0);
       lb::FloatsArgs a{};
-      a.codes = unpack(b.planes.data() + at.byte, b.planes.end(), trits ? lb::kTrits : 1,
-                       k0 - first, k0 - first + some, codes);
+      a.codes = unpack(b.planes.data() + (planes_follow(b) ? 0 : at.at), b.planes.end(),
+                       trits ? lb::kTrits : 1, skip, skip + some, codes);
       a.count = some;
       a.scale = read_constant(b.alphas, at.alpha);
       a.zero2 = trits ? 2 : 1, a.unit = trits ? 0.5f : 1.0f;  // trit - 1, or 2 * bit - 1

@@ -26,7 +26,7 @@ class LowbitFloats {
 
  private:
   struct PlanePlace {
-    uint32_t byte, alpha;  // of the first plane of a group
+    uint32_t at, alpha;  // of the first plane of a group; `at`: a byte, or a bit: planes_follow()
   };
   Status index_planes(Arena& keep);
   void decode_codes(size_t n, size_t k0, size_t k1, uint8_t* codes, float* to) const;

@@ -218,6 +218,7 @@ TEST_CASE("bit planes: rows of words, groups of bytes, trits") {
         CHECK((w.bit_planes.packing == PlanePacking::ternary5) == trits);
         CHECK(e.report.codes == w.bit_planes.counts.size() + w.bit_planes.planes.size());
         const uint8_t* at = w.bit_planes.planes.data();
+        const bool follow = group != 0 && !trits;  // bit after bit, all of them
         size_t sign = 0, g = 0;
         const int64_t each = group == 0 ? inputs : group;
         for (int64_t o = 0; o < outputs; ++o)
@@ -226,11 +227,13 @@ TEST_CASE("bit planes: rows of words, groups of bytes, trits") {
               const int64_t width = std::min(each, inputs - first);
               for (int64_t k = 0; k < width; ++k, ++sign) {
                 constexpr int kPower[] = {1, 3, 9, 27, 81};
-                CHECK((trits ? at[k / 5] / kPower[k % 5] % 3 : at[k / 8] >> (k % 8) & 1) ==
+                const auto bit = follow ? sign : static_cast<size_t>(k);
+                CHECK((trits ? at[k / 5] / kPower[k % 5] % 3 : at[bit / 8] >> (bit % 8) & 1) ==
                       p.signs[sign]);
               }
-              at += trits ? (width + 4) / 5 : group == 0 ? (width + 63) / 64 * 8 : (width + 7) / 8;
+              if (!follow) at += trits ? (width + 4) / 5 : (width + 63) / 64 * 8;
             }
+        if (follow) at += (sign + 7) / 8;
         CHECK(at == w.bit_planes.planes.data() + w.bit_planes.planes.size());
       }
 }
@@ -270,9 +273,10 @@ TEST_CASE("files take one per cent and 2 KB more than codes and scales say") {
       p.alphas = scales;
       check_size(p, s, trits ? 1.6 : 1, outputs);
     }
-    // Lists of planes: a count for each group is part of what is to be said.
-    for (const int32_t group : {64, 128}) {
-      if (s.channels % group != 0) continue;
+    // Lists of planes: a count for each group is part of what is to be said. Groups may be the 9
+    // weights of a kernel.
+    for (const int32_t group : {3, 9, 25, 64, 100, 128}) {
+      if (group > s.channels) continue;
       const BitPlanes p = random_planes(s.outputs, s.channels, group, false);
       const double signs = static_cast<double>(p.signs.size() + 8 * p.counts.size());
       check_size(p, s, signs / static_cast<double>(weights), p.alphas.size());

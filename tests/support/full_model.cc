@@ -74,8 +74,8 @@ void add_planes(FullModel& f) {
   w->bit_planes = make_unique<fb::BitPlanesT>();
   w->bit_planes->group = 6;  // a row is a group of 6 inputs and one of 4
   std::vector<uint8_t> counts(kWidth * 2, 1);
-  counts[0] = 2, counts[1] = 0;                  // 20 planes in all
-  std::vector<uint8_t> planes(kWidth * 2, 0x5);  // a byte each
+  counts[0] = 2, counts[1] = 0;          // 20 planes in all, of 12 + 9 * 10 signs
+  std::vector<uint8_t> planes(13, 0x5);  // the last byte has two to spare
   w->bit_planes->counts = f.b.buffer(counts);
   w->bit_planes->planes = f.b.buffer(planes);
   w->bit_planes->alphas = f.b.constant(random_floats(kWidth * 2, 14));

@@ -118,19 +118,26 @@ void make_table(const LowbitSpec& s, Bits& bits, LowbitWeights* w) {
 }
 
 // A plane of `width` signs or trits behind the others.
-std::vector<int> append_plane(const LowbitSpec& s, uint32_t width, Bits& bits, LowbitWeights* w) {
+std::vector<int> append_plane(const LowbitSpec& s, uint32_t width, Bits& bits, LowbitWeights* w,
+                              size_t* signs_before) {
+  const bool follows = s.group != 0 && !s.trits;
   const size_t at = w->codes.size();
-  w->codes.resize(at + (s.trits        ? layout::ternary5_row_bytes(width)
-                        : s.group == 0 ? layout::plane_row_bytes(width)
-                                       : layout::plane_group_bytes(width)));
+  if (!follows)
+    w->codes.resize(at +
+                    (s.trits ? layout::ternary5_row_bytes(width) : layout::plane_row_bytes(width)));
   std::vector<int> signs;
   const int power[5] = {1, 3, 9, 27, 81};
   for (uint32_t k = 0; k < width; ++k) {
     const int sign = s.trits ? int(pick(bits, 3)) - 1 : 2 * int(pick(bits, 2)) - 1;
+    signs.push_back(sign);
+    if (follows) {  // the next bit of all
+      if (*signs_before % 8 == 0) w->codes.push_back(0);
+      w->codes.back() |= static_cast<uint8_t>((sign + 1) / 2 << (*signs_before)++ % 8);
+      continue;
+    }
     uint8_t& byte = w->codes[at + k / (s.trits ? 5 : 8)];
     byte = static_cast<uint8_t>(byte +
                                 (s.trits ? (sign + 1) * power[k % 5] : (sign + 1) / 2 << k % 8));
-    signs.push_back(sign);
   }
   return signs;
 }
@@ -138,6 +145,7 @@ std::vector<int> append_plane(const LowbitSpec& s, uint32_t width, Bits& bits, L
 void make_planes(const LowbitSpec& s, Bits& bits, LowbitWeights* w) {
   Weights& out = w->weights;
   const uint32_t inputs = out.inputs, group = s.group == 0 ? inputs : s.group;
+  size_t signs_before = 0;
   for (uint32_t n = 0; n < out.outputs; ++n)
     for (uint32_t first = 0; first < inputs; first += group) {
       const uint32_t width = inputs - first < group ? inputs - first : group;
@@ -146,7 +154,7 @@ void make_planes(const LowbitSpec& s, Bits& bits, LowbitWeights* w) {
       std::vector<double> values(width, 0);
       for (uint32_t p = 0; p < count; ++p) {
         w->alphas.push_back(static_cast<float>(1 + pick(bits, 1000)) / 1024);
-        const std::vector<int> signs = append_plane(s, width, bits, w);
+        const std::vector<int> signs = append_plane(s, width, bits, w, &signs_before);
         for (uint32_t k = 0; k < width; ++k) values[k] += double{w->alphas.back()} * signs[k];
         if (s.one_plane) w->integers.insert(w->integers.end(), signs.begin(), signs.end());
       }
