@@ -103,10 +103,13 @@ Result<MethodReport> outline(const char* method, ir::Graph& graph, const MethodO
   report.warnings = plans->warnings;
   const bool repairs = has_data && options->use_activations;
   const LowBitSettings& s = options->settings;
-  if (s.kind == LowBitKind::planes)
+  // How layers of groups of different lengths share the planes decides how many coordinates there
+  // are. On data they share them otherwise, of which a plan has none.
+  QRT_CHECK_OK(share_bits(graph, *plans, *options, {}));
+  if (repairs && s.kind == LowBitKind::planes)
     report.notes.push_back(
-        "sizes of alq are of planes spread evenly; how many each group gets, and so the number of "
-        "coordinates, is decided on the data and moves the file by a few per cent");
+        "sizes of alq are of planes shared by the weights alone; on the data layers share them "
+        "otherwise, which moves the whole file little");
   if (s.kind == LowBitKind::esb && esb_candidates(esb_settings(s)).size() > 1)
     report.notes.push_back(
         "sizes of esb are of one table for all layers; fraction bits are chosen on the data, and a "

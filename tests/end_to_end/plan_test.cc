@@ -2,6 +2,7 @@
 // a size or an allowed loss, as a user types them.
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -94,6 +95,30 @@ TEST_CASE("dry run: the sizes it tells are those of the conversion") {
         CHECK(planned.times[i].kernel == real.times[i].kernel);
     }
   }
+}
+
+TEST_CASE("dry run: planes are shared among layers as the conversion shares them") {
+  for (const char* groups : {"pixel", "channel", "kernel"})
+    for (const bool has_data : {false, true}) {
+      CAPTURE(std::string(groups));
+      CAPTURE(has_data);
+      cli::ConvertOptions o;
+      o.model = demo("model.onnx");
+      o.method = "alq";
+      o.method_options = {{"bits", "2"}, {"groups", groups}};
+      if (has_data) o.calibrate = {demo("calibration.npy")};
+      o.calibrate_rows = 32;
+      const cli::Converted real = cli::convert(o);
+      o.dry_run = true;
+      const cli::Converted planned = cli::convert(o);
+      const auto size = [](const cli::Converted& c) { return static_cast<double>(c.file.size()); };
+      CHECK(std::fabs(size(planned) / size(real) - 1) < (has_data ? 0.02 : 0.01));
+      for (size_t i = 0; !has_data && i < real.sizes.layers.size(); ++i) {
+        const auto &p = planned.sizes.layers[i], &r = real.sizes.layers[i];
+        CAPTURE(p.layer);
+        CHECK(std::fabs(p.bits_per_weight() / r.bits_per_weight() - 1) < 0.02);
+      }
+    }
 }
 
 TEST_CASE("dry run: writes nothing, computes nothing, and checks a sample of the data") {
