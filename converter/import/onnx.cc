@@ -184,7 +184,9 @@ int64_t settle_dim(const onnx::ValueInfoProto& input, int k, const std::vector<i
   if (size > 0) return size;
   if (k == 0) return *batched = true, 1;
   refuse(511, "input ", input.name(), " leaves dimension ", k, " free (",
-         dim.has_dim_param() ? dim.dim_param() : "unnamed",
+         dim.has_dim_param()   ? dim.dim_param()
+         : dim.has_dim_value() ? "the file says " + std::to_string(dim.dim_value())
+                               : "unnamed",
          "); only the batch, dimension 0, may stay free; give it as ", shape_hint(input));
 }
 

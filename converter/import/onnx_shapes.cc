@@ -301,7 +301,11 @@ void import_non_zero(Node& n) {
 void import_concat(Node& n) {
   if (!n.has_attribute("axis")) refuse(505, "attribute axis is missing; check the source model");
   std::vector<ir::ValueId> in;
+  // Parts without elements, as of an empty history, add nothing.
+  const auto is_empty = [&](ir::ValueId v) { return ir::element_count(n.value(v).shape) == 0; };
   for (size_t i = 0; i < n.inputs(); ++i) in.push_back(n.in(i));
+  if (!std::all_of(in.begin(), in.end(), is_empty))
+    in.erase(std::remove_if(in.begin(), in.end(), is_empty), in.end());
   n.emit(ir::Concat{to_int32(n.integer("axis", 0), -8, 8, "axis")}, in);
 }
 

@@ -86,6 +86,7 @@ size_t typed_length(const TensorProto& proto) {
     case TensorProto::INT64:
       return proto.int64_data_size();
     case TensorProto::UINT32:
+    case TensorProto::UINT64:
       return proto.uint64_data_size();
     default:
       return proto.int32_data_size();
@@ -111,6 +112,8 @@ int64_t typed_int(const TensorProto& proto, int i) {
       return proto.int64_data(i);
     case TensorProto::UINT32:
       return static_cast<uint32_t>(proto.uint64_data(i));
+    case TensorProto::UINT64:
+      return static_cast<int64_t>(proto.uint64_data(i));
     case TensorProto::UINT8:
       return static_cast<uint8_t>(proto.int32_data(i));
     case TensorProto::INT8:
@@ -135,6 +138,14 @@ float checked(float value, size_t count, size_t i, const std::string& name) {
          "; weights must be finite f32; export the model again");
 }
 
+// u64 become i64 where they fit: what exporters write as such counts and indexes.
+int64_t checked_u64(int64_t value, size_t i, const std::string& name) {
+  if (value >= 0) return value;
+  refuse(508, "tensor ", name, " of data type uint64 holds ", static_cast<uint64_t>(value),
+         " at element ", i, "; integers are allowed up to ", INT64_MAX,
+         "; export it as int64 or as float");
+}
+
 struct Extent {
   std::vector<int64_t> shape;
   size_t count;
@@ -157,10 +168,12 @@ Extent extent_of(const TensorProto& proto, const std::string& name) {
 eval::Tensor read_tensor(Import& import, const TensorProto& proto, const std::string& name) {
   Extent extent = extent_of(proto, name);
   const int32_t type = proto.data_type();
-  const auto element = ir::element_type_of_onnx(type);
+  const bool is_u64 = type == TensorProto::UINT64;
+  const auto element = is_u64 ? ir::ElementType::i64 : ir::element_type_of_onnx(type);
   if (!element || proto.has_segment()) {
     refuse(508, "tensor ", name, " has data type ", type, proto.has_segment() ? " in segments" : "",
-           "; known are float, float16, bfloat16, double, bool and integers up to int64");
+           "; known are float, float16, bfloat16, double, bool and integers of 8 to 64 bits, each "
+           "in one piece; export the model with such a tensor");
   }
   eval::Tensor tensor{*element, std::move(extent.shape), {}, {}};
   const size_t count = extent.count, bytes = count * element_bytes(type);
@@ -192,6 +205,7 @@ eval::Tensor read_tensor(Import& import, const TensorProto& proto, const std::st
     tensor.ints.resize(count);
     for (size_t i = 0; i < count; ++i) {
       tensor.ints[i] = has_raw ? int_of(type, data, i) : typed_int(proto, static_cast<int>(i));
+      if (is_u64) tensor.ints[i] = checked_u64(tensor.ints[i], i, name);
     }
   }
   return tensor;

@@ -66,7 +66,8 @@ Result<uint32_t> Context::tensor(ir::ValueId id) {
   for (int64_t d : v.shape) {
     if (d < 1 || d > layout::kMaxDim)
       return fail(603, "value ", v.name, " has shape ", shape_text(v.shape, v.batched),
-                  "; dimensions must be 1 to ", layout::kMaxDim);
+                  "; dimensions must be 1 to ", layout::kMaxDim,
+                  d == 0 ? "; export the model without what cuts it to nothing" : "");
     elements = elements * static_cast<uint64_t>(d);
     t.dims.push_back(static_cast<int32_t>(d));
   }

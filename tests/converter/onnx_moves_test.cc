@@ -6,7 +6,9 @@
 
 #include "converter/eval/evaluate.h"
 #include "converter/import/onnx.h"
+#include "converter/lower/lower.h"
 #include "converter/passes/passes.h"
+#include "converter/passes/pipeline.h"
 #include "tests/support/onnx_builder.h"
 
 namespace qrt {
@@ -353,6 +355,68 @@ TEST_CASE("shapes and counts are constants, also as outputs") {
   endless.output("z");
   CHECK(refused(endless) == 505);
   CHECK(refused(One("NonZero", {3})) == 513);
+}
+
+TEST_CASE("Concat: parts without elements add nothing, from constants and from cuts") {
+  OnnxBuilder b;
+  b.input("x", {1, 4});
+  b.floats("none", {1, 0}, {});
+  b.ints("two", {1}, {2});
+  b.ints("one", {1}, {1});
+  b.node("Slice", {"x", "two", "two", "one"}, "cut");
+  set(b.node("Concat", {"none", "x", "cut", "x"}, "y"), "axis", 1);
+  b.output("y");
+  CHECK(run(b, {1, 4}, {1, 2, 3, 4})[0].data == Floats{1, 2, 3, 4, 1, 2, 3, 4});
+  auto whole = import::import_onnx(b.save("moves.onnx"), {});
+  REQUIRE(whole.ok());
+  REQUIRE(passes::run_pipeline(whole->graph, passes::prepare_passes()).ok());
+  REQUIRE(passes::run_pipeline(whole->graph, passes::layout_passes()).ok());
+  auto file = lower::lower(whole->graph);
+  CHECK_MESSAGE(file.ok(), (file.ok() ? "" : file.error().message));
+  // What has no elements itself is refused, by name.
+  OnnxBuilder empty;
+  empty.input("x", {1, 4});
+  empty.ints("two", {1}, {2});
+  empty.ints("one", {1}, {1});
+  empty.node("Slice", {"x", "two", "two", "one"}, "cut");
+  empty.output("cut");
+  auto cut = import::import_onnx(empty.save("moves.onnx"), {});
+  REQUIRE(cut.ok());
+  auto none = lower::lower(cut->graph);
+  REQUIRE(!none.ok());
+  CHECK(none.error().message.find("value cut has shape [1,0]; dimensions must be 1 to") !=
+        std::string::npos);
+  CHECK(none.error().message.find("without what cuts it to nothing") != std::string::npos);
+  OnnxBuilder input;
+  input.input("x", {1, 0, 4});
+  input.node("Relu", {"x"}, "y");
+  input.output("y");
+  auto free = import::import_onnx(input.save("moves.onnx"), {});
+  REQUIRE(!free.ok());
+  CHECK(free.error().message.find("leaves dimension 1 free (the file says 0)") !=
+        std::string::npos);
+}
+
+TEST_CASE("constants of uint64 are read as int64, in either field") {
+  const auto indices = [](bool raw) {
+    OnnxBuilder b;
+    b.input("x", {1, 4});
+    if (raw) {
+      const uint64_t values[] = {1, 3};
+      b.raw("u", {2}, onnx::TensorProto::UINT64,
+            std::string(reinterpret_cast<const char*>(values), sizeof values));
+    } else {
+      auto& u = b.raw("u", {2}, onnx::TensorProto::UINT64, "");
+      u.clear_raw_data();
+      u.add_uint64_data(1), u.add_uint64_data(3);
+    }
+    set(b.node("Cast", {"u"}, "i"), "to", onnx::TensorProto::INT64);
+    set(b.node("Gather", {"x", "i"}, "y"), "axis", 1);
+    b.output("y");
+    return b;
+  };
+  for (const bool raw : {false, true})
+    CHECK(run(indices(raw), {1, 4}, {1, 2, 3, 4})[0].data == Floats{2, 4});
 }
 
 }  // namespace
