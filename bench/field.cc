@@ -44,7 +44,8 @@ std::string level_of_onednn(const std::string& name) {
 std::string text_of(const Coding& c) {
   if (c.kind == Coding::Kind::bits) return "1 x 1 bit";
   if (c.fraction >= 0)
-    return "esb(" + std::to_string(c.code_bits) + "," + std::to_string(c.fraction) + ")";
+    return "esb(" + std::to_string(c.code_bits) + "," + std::to_string(c.fraction) + ")" +
+           (c.group == 0 ? "" : " by " + std::to_string(c.group));
   if (c.code_bits != 0) return std::to_string(c.code_bits) + "-bit";
   if (c.count == 0) return "dense i8";
   const std::string size = "d" + std::to_string(c.dim) + " x" + std::to_string(c.count);
@@ -121,6 +122,9 @@ void Field::add_ours(const std::string& level, kernels::IsaSet isa) {
              {"unpack_dot"}});
     for (const auto& [bits, fraction] : {std::pair{5u, 2}, {6u, 3}, {6u, 2}, {8u, 4}})
       add_esb(bits, fraction, {{"shift_decode"}, {"shift_dot"}, {"masked_dot"}});
+    for (const auto& [bits, fraction] : {std::pair{4u, 1}, {6u, 3}, {6u, 2}})
+      add_coded(level, isa, {Coding::Kind::exact, 0, 0, 0, bits, fraction, 32},
+                {{"shift_decode"}, {"shift_dot"}});
     if (level == "avx512vnni" || level == "neondot") return;  // adding needs neither
     for (const auto& [bits, fraction] : {std::pair{4u, 1}, {2u, 0}})
       add_esb(bits, fraction, {{"shift_grouped"}, {"shift_add"}});

@@ -84,7 +84,7 @@ class OurLayer final : public TimedLayer {
     if (is_bits_)
       set_signs();
     else if (coding.fraction >= 0)
-      set_esb(coding.code_bits, static_cast<uint32_t>(coding.fraction));
+      set_esb(coding.code_bits, static_cast<uint32_t>(coding.fraction), coding.group);
     else if (coding.code_bits != 0)
       set_affine(coding.code_bits);
     else if (coding.count == 0)
@@ -179,7 +179,7 @@ class OurLayer final : public TimedLayer {
     weight_bytes_ = static_cast<double>(n);
   }
   // Codes of a normal distribution: what grouping and shift-add take depends on the values.
-  void set_esb(uint32_t bits, uint32_t fraction) {
+  void set_esb(uint32_t bits, uint32_t fraction, uint32_t group) {
     const auto row = static_cast<size_t>(layout::kbit_row_bytes(weights_.inputs, bits));
     const size_t n = weights_.outputs * row, codes = size_t{1} << bits;
     entries_ = memory(codes * sizeof(int16_t)), codes_ = memory(n);
@@ -211,6 +211,13 @@ class OurLayer final : public TimedLayer {
                       {ScaleAxis::output, 0, {scales_.get(), DType::f32, weights_.outputs}},
                       {}};
     weight_bytes_ = static_cast<double>(n);
+    if (group == 0) return;
+    const uint32_t powers = weights_.outputs * ((weights_.inputs + group - 1) / group);
+    powers_ = memory(powers);
+    for (uint32_t i = 0; i < powers; ++i)
+      reinterpret_cast<uint8_t*>(powers_.get())[i] = static_cast<uint8_t>(115 + i % 5);
+    weights_.table.scales = {ScaleAxis::group, group, {powers_.get(), DType::u8, powers}};
+    weight_bytes_ += powers;
   }
   void set_codebook(const Coding& coding) {
     const uint32_t bits = layout::code_bits(coding.count);
@@ -284,7 +291,7 @@ class OurLayer final : public TimedLayer {
   PrepareContext context_;
   bool is_integer_, is_bits_;
   std::vector<int32_t> thresholds_;
-  Memory x_, y_, bias_, scales_, codes_, entries_;
+  Memory x_, y_, bias_, scales_, codes_, entries_, powers_;
   float level_ = 1.0f / 127;
   int16_t zero_ = 0;
   double weight_bytes_ = 0;

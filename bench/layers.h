@@ -32,6 +32,7 @@ struct Coding {
   uint32_t dim, count, table_bits = 0;                           // table_bits: of rounded sums
   uint32_t code_bits = 0;
   int32_t fraction = -1;
+  uint32_t group = 0;  // inputs that share a scale, a power of two in a byte
 };
 
 // The least level (as --isa names them) that has all of `needs`; "" for none.

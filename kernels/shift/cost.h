@@ -23,7 +23,8 @@ struct CostConstants {
   float weight;   // one code decoded, sorted or spelled out as terms; `dot`: nothing
   float product;  // grouped: one addition to a line of 64 rows; shift: one term, 4 rows; dot: one
                   // step
-  float part;     // grouped: a list ended for 64 rows; decode: a sum of a segment added up
+  float part;     // grouped: a list ended for 64 rows; decode: a sum of a segment added up; dot:
+                  // a group's
   float output;   // one sum finished and stored, beyond what the int8 family counts
   float stage;    // one byte of a row put where it is read from
 };

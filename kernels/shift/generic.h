@@ -157,6 +157,18 @@ struct Totals {
 [[maybe_unused]] __attribute__((noinline)) void end_group(const Args& a, size_t group, size_t n0,
                                                           size_t outputs, size_t rows,
                                                           const Totals& t) {
+  if (t.output_step == 1 && outputs <= kFinish) {
+    float scale[kFinish];
+    for (size_t n = 0; n < outputs; ++n)
+      scale[n] = a.group_scale[(n0 + n) * a.group_stride + group];
+    for (size_t r = 0; r < rows; ++r) {
+      float* floats = t.floats + r * t.row_step;
+      int32_t* sums = t.sums + r * t.row_step;
+      for (size_t n = 0; n < outputs; ++n) floats[n] += static_cast<float>(sums[n]) * scale[n];
+      for (size_t n = 0; n < outputs; ++n) sums[n] = 0;
+    }
+    return;
+  }
   for (size_t n = 0; n < outputs; ++n) {
     const float scale = a.group_scale[(n0 + n) * a.group_stride + group];
     for (size_t r = 0; r < rows; ++r) {

@@ -101,7 +101,44 @@ struct Decode {
     }
   }
 
+  // A group's sums of one plane are exact as floats: the gemm scales them.
+  static void by_groups(const Args& a, size_t n, size_t outputs, const Layout& at) {
+    uint8_t* base = static_cast<uint8_t*>(a.scratch);
+    float* floats = reinterpret_cast<float*>(base + at.floats);
+    float* block = reinterpret_cast<float*>(base + at.block);
+    std::memset(floats, 0, a.rows * kTileN * 4);
+    each_segment(a, kExact, [&](const Segment& s) {
+      K::kit().panel({reinterpret_cast<const int8_t*>(base + at.low) + s.first, at.stride, outputs,
+                      s.count, base + at.panel});
+      float scale[kTileN] = {};
+      for (size_t j = 0; j < outputs; ++j)
+        scale[j] = a.group_scale[(n + j) * a.group_stride + s.group];
+      for (size_t r = 0; r < a.rows; r += kBlockRows) {
+        int8::GemmArgs g{};
+        g.rows = least(kBlockRows, a.rows - r), g.inputs = s.count, g.outputs = outputs;
+        g.x = a.x + r * a.x_stride + s.first, g.x_stride = a.x_stride, g.x_zero = a.x_zero;
+        g.panel = base + at.panel, g.y32 = block, g.y_stride = kTileN;
+        g.finish.scale = scale;
+        g.finish.min = -__builtin_inff(), g.finish.max = __builtin_inff();
+        K::kit().gemm(g);
+        add_block(block, g.rows, outputs, floats + r * kTileN);
+      }
+    });
+    finish_tile(a, 0, a.rows, n, outputs,
+                {reinterpret_cast<int32_t*>(base + at.sums), floats, kTileN, 1});
+  }
+  static void add_block(const float* __restrict block, size_t rows, size_t outputs,
+                        float* __restrict to) {
+    if (outputs == kTileN)
+      for (size_t i = 0; i < rows * kTileN; ++i) to[i] += block[i];
+    else
+      for (size_t r = 0; r < rows; ++r)
+        for (size_t j = 0; j < outputs; ++j) to[r * kTileN + j] += block[r * kTileN + j];
+  }
+
   static void by_segments(const Args& a, size_t n, size_t outputs, const Layout& at) {
+    if (a.group != 0 && a.group <= kExact && !a.plan->two_planes)
+      return by_groups(a, n, outputs, at);
     uint8_t* base = static_cast<uint8_t*>(a.scratch);
     const Totals totals = {reinterpret_cast<int32_t*>(base + at.sums),
                            reinterpret_cast<float*>(base + at.floats), kTileN, 1};

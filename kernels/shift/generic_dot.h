@@ -13,6 +13,7 @@
 #define QRT_KERNELS_SHIFT_GENERIC_DOT_H_
 
 #include "kernels/shift/generic_codes.h"
+#include "kernels/shift/generic_group_dot.h"
 
 namespace qrt::kernels::shift {
 namespace {
@@ -125,9 +126,11 @@ struct Dot {
     l.end = c.end;
     return l;
   }
-  // Windows and groups would break up the rows of codes: decode does them.
-  static size_t scratch(const Plan&, const Shape& s) {
-    return s.wide_x || s.taps != 1 || s.group != 0 ? 0 : layout(s).end;
+  // Windows would break up the rows of codes, as would most groups: decode does them.
+  static size_t scratch(const Plan& p, const Shape& s) {
+    if (s.wide_x || s.taps != 1) return 0;
+    if (s.group == 0) return layout(s).end;
+    return can_dot_groups(p, s) ? GroupDot<V>::layout(p, s).end : 0;
   }
 
   using Four = void(const Args&, const Staged<V>&, const Tables<V>&, size_t, size_t, int32_t*);
@@ -172,6 +175,7 @@ struct Dot {
 
   static void run(const Args& a) {
     if (a.outputs == 0 || a.rows == 0) return;
+    if (a.group != 0) return GroupDot<V>::run(a);
     Four* const four = loop_of(a);
     const Layout at = layout(shape_of(a));
     uint8_t* base = static_cast<uint8_t*>(a.scratch);

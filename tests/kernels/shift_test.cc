@@ -279,6 +279,27 @@ TEST_CASE("shift: windows, groups, residuals, x of 16 bits, splits of outputs") 
   }
 }
 
+TEST_CASE("shift: groups of whole 16 bytes of codes, which single rows take as well") {
+  for (const Plan& plan : {esb_plan(4, 1), esb_plan(4, 0), esb_plan(6, 3)}) {
+    const bool halves = plan.bits == 4;
+    for (const size_t group : {size_t{halves ? 32u : 16u}, size_t{96}, size_t{256}})
+      for (const size_t inputs : {1u, 31u, 33u, 96u, 129u, 300u, 1027u})
+        for (const size_t outputs : {1u, 4u, 31u, 32u, 33u, 70u})
+          for (const int zero : {0, 3, 128, 255}) {
+            if (group > inputs && inputs != 33) continue;
+            check_all({2, outputs, inputs, zero, 1, group}, plan);
+          }
+    int dots = 0, can = 0;
+    const Layer layer({1, 40, 100, 7, 1, 96}, plan);
+    for (const Row& row : kWays) {
+      if (row.kind != Kind::dot || !includes(detect_isa(), row.isa)) continue;
+      ++dots, can += wrong_results(*row.way, layer) == 0;
+    }
+    CHECK(can == dots);
+    check_all({5, 70, 300, 3, 1, 96, false, false, true, 33}, plan);
+  }
+}
+
 TEST_CASE("shift: the plan's digits and planes are the integers") {
   for (int v = -kMaxInteger; v <= kMaxInteger; v += 3) {
     const int16_t integers[2] = {static_cast<int16_t>(v), 0};
