@@ -285,6 +285,91 @@ TEST_CASE("integers: sums and levels") {
   });
 }
 
+// The classifier of 7 x 40 as codes of 4 bits, all of them `code`, into these integers.
+void make_table(IntegerModel& m, const std::vector<int16_t>& integers, uint8_t code = 0) {
+  fb::WeightsT& w = m.weights(m.w_fc);
+  w.encoding = fb::Encoding::table;
+  w.table = std::make_unique<fb::CodeTableT>();
+  w.table->bits = 4, w.table->has_integers = true;
+  w.table->integers = m.b.buffer(integers);
+  w.table->codes = m.b.buffer(std::vector<uint8_t>(7 * 20, static_cast<uint8_t>(code | code << 4)));
+  w.table->scales = std::move(w.dense->scales);
+  w.dense.reset();
+}
+
+// Integers of which the last is `last`.
+std::vector<int16_t> sixteen(int16_t last) {
+  std::vector<int16_t> v(16, 1);
+  v.back() = last;
+  return v;
+}
+
+TEST_CASE("integers: wide tables") {
+  check_changes({
+      {"two bytes", [](IntegerModel& m) { make_table(m, sixteen(32639)); }, 0},
+      {"two bytes below zero", [](IntegerModel& m) { make_table(m, sixteen(-32639)); }, 0},
+      {"wider", [](IntegerModel& m) { make_table(m, sixteen(32640)); }, 142},
+      {"wider below zero", [](IntegerModel& m) { make_table(m, sixteen(-32640)); }, 142},
+      {"the least of 16 bits", [](IntegerModel& m) { make_table(m, sixteen(-32768)); }, 142},
+      {"wider, and no code is its", [](IntegerModel& m) { make_table(m, sixteen(32767), 3); }, 142},
+      {"one integer more", [](IntegerModel& m) { make_table(m, std::vector<int16_t>(17, 1)); },
+       145},
+      {"one integer less", [](IntegerModel& m) { make_table(m, std::vector<int16_t>(15, 1)); },
+       145},
+      {"half an integer more",
+       [](IntegerModel& m) {
+         make_table(m, sixteen(300));
+         m.b.model.buffers[m.weights(m.w_fc).table->integers]->data.push_back(0);
+       },
+       145},
+      {"9 bits",
+       [](IntegerModel& m) {
+         make_table(m, sixteen(300));
+         m.weights(m.w_fc).table->bits = 9;
+       },
+       143},
+      {"values instead",
+       [](IntegerModel& m) {
+         make_table(m, sixteen(300));
+         auto& t = *m.weights(m.w_fc).table;
+         t.has_integers = false, t.values = m.b.constant(std::vector<float>(16, 300));
+       },
+       142},
+      {"an offset",
+       [](IntegerModel& m) {
+         make_table(m, sixteen(300));
+         m.weights(m.w_fc).table->offset = m.b.constant({0.5f});
+       },
+       142},
+      {"as many inputs as fit",  // 171 * 383 * (32639 + 128) is below 2^31
+       [](IntegerModel& m) {
+         make_table(m, sixteen(32639));
+         m.weights(m.w_fc).inputs = 171;
+         m.weights(m.w_fc).table->codes = m.b.buffer(std::vector<uint8_t>(7 * 86));
+       },
+       183},  // they fit, but the flattened input has 40
+      {"sums beyond int32",
+       [](IntegerModel& m) {
+         make_table(m, sixteen(32639));
+         m.weights(m.w_fc).inputs = 172;
+         m.weights(m.w_fc).table->codes = m.b.buffer(std::vector<uint8_t>(7 * 86));
+       },
+       153},
+  });
+}
+
+TEST_CASE("integers: a wide table's message says where, what is there, what may be, what to do") {
+  IntegerModel m = testing::integer_model();
+  make_table(m, sixteen(-32700));
+  const std::vector<uint8_t> bytes = m.b.finish();
+  testing::Error error;
+  CHECK(testing::open_model(bytes, error) == nullptr);
+  const std::string message = error.message;
+  CAPTURE(message);
+  for (const char* part : {"fc", "32700", "32639", "convert it again"})
+    CHECK(message.find(part) != std::string::npos);
+}
+
 TEST_CASE("integers: tensors that do not go together") {
   check_changes({
       {"maximum", [](IntegerModel& m) { m.tensor(m.pooled).zero = 41; }, 186},
