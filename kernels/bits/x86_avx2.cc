@@ -115,10 +115,10 @@ using Word = Words<V256>;
 using Line = Lines<V256>;
 
 // Fitted as those of x86_avx512.cc are.
-constexpr LanesCost kOutputs[] = {{5.4f, 12.0f, 10.0f, 0.35f, 30.0f, 200.0f},
-                                  {6.0f, 8.4f, 8.3f, 0.35f, 22.0f, 100.0f}};
-constexpr LanesCost kRows[] = {{5.6f, 8.0f, 18.5f, 0.45f, 30.0f, 200.0f}};
-constexpr DeriveCost kDerive = {2.0f, 0.5f};
+constexpr LanesCost kOutputs[] = {{5.8f, 3.8f, 5.5f, 0.35f, 26.0f, 135.0f},
+                                  {5.7f, 4.4f, 5.0f, 0.35f, 17.0f, 70.0f}};
+constexpr LanesCost kRows[] = {{5.8f, 3.8f, 15.3f, 0.45f, 26.0f, 190.0f}};
+constexpr DeriveCost kDerive = {3.0f, 0.65f};
 constexpr WordsCost kWords = {3.9f, 0.7f, 3.5f, 0.1f};
 constexpr LinesCost kLine = {36.0f, 2.85f, 3.3f, 0.1f};
 

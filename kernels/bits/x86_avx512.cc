@@ -126,14 +126,14 @@ using In = Rows<V512, V256>;
 using Word = Words<V512>;
 using Line = Lines<V512>;
 
-// Fitted to 21 shapes of each width on one core of an AMD EPYC (Zen 4), 49 to 784 rows by 24 to
-// 3072 inputs; most are met within 15 %.
-constexpr LanesCost kOutputs[] = {{6.4f, 14.5f, 11.0f, 0.3f, 40.0f, 400.0f},
-                                  {3.9f, 8.4f, 7.1f, 0.3f, 21.0f, 200.0f},
-                                  {3.9f, 7.3f, 8.3f, 0.3f, 24.0f, 100.0f}};
-constexpr LanesCost kRows[] = {{6.2f, 12.0f, 24.0f, 0.4f, 40.0f, 400.0f},
-                               {4.0f, 6.1f, 16.5f, 0.4f, 21.0f, 200.0f}};
-constexpr DeriveCost kDerive = {2.0f, 0.5f};
+// Fitted to 5 to 11 shapes of each width on one core of an AMD EPYC (Zen 4), 49 to 2048 rows by 64
+// to 2304 inputs; all are met within 10 %.
+constexpr LanesCost kOutputs[] = {{4.45f, 10.2f, 12.8f, 0.3f, 81.0f, 260.0f},
+                                  {3.75f, 4.9f, 5.9f, 0.3f, 26.0f, 120.0f},
+                                  {3.6f, 0.5f, 6.2f, 0.3f, 46.0f, 70.0f}};
+constexpr LanesCost kRows[] = {{4.45f, 10.2f, 29.0f, 0.4f, 81.0f, 300.0f},
+                               {3.75f, 4.9f, 17.0f, 0.4f, 26.0f, 160.0f}};
+constexpr DeriveCost kDerive = {2.5f, 0.5f};
 constexpr WordsCost kWords = {4.9f, 1.0f, 4.5f, 0.1f};
 constexpr LinesCost kLine = {46.0f, 8.8f, 7.8f, 0.1f};
 
