@@ -46,7 +46,7 @@ float bytes_cost_ns(const Shape& s) {
   return Shuffled<Paired>::cost_ns(s, kBytesCost);
 }
 
-constexpr PlanesCost kPlanesCost = {7.0f, 1.2f, 2.0f, 6.5f, 6.7f, 7.2f, 0.25f};
+constexpr PlanesCost kPlanesCost = {7.0f, 1.2f, 2.0f, 1.6f, 6.5f, 6.7f, 7.2f, 0.25f};
 float planes_cost_ns(const Shape& s) {
   return Planes<Paired>::cost_ns(s, kPlanesCost);
 }

@@ -62,7 +62,7 @@ float bytes_cost_ns(const Shape& s) {
   return Shuffled<Vbmi>::cost_ns(s, kBytesCost);
 }
 
-constexpr PlanesCost kPlanesCost = {7.0f, 0.4f, 2.0f, 2.1f, 2.3f, 2.85f, 0.25f};
+constexpr PlanesCost kPlanesCost = {7.0f, 0.4f, 2.0f, 1.5f, 2.1f, 2.3f, 2.85f, 0.25f};
 float planes_cost_ns(const Shape& s) {
   return Planes<Vbmi>::cost_ns(s, kPlanesCost);
 }
