@@ -82,6 +82,9 @@ class Planner {
       apply_policies(is_edge, conv && conv->groups > 1 && shape[1] == 1, p);
     if (p.is_coded() && !forced && p.inputs < 2)
       p.why_not = "one input: its scales are its weights";
+    // Layers of fewer inputs than a group of a microscaling format has.
+    if (p.settings.powers)
+      p.settings.group = static_cast<int32_t>(std::min<int64_t>(p.settings.group, p.inputs));
     p.is_fixed = p.is_fixed || !p.is_coded();
     plans_.layers.push_back(std::move(p));
     return {};
