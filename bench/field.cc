@@ -47,6 +47,7 @@ std::string text_of(const Coding& c) {
     return "esb(" + std::to_string(c.code_bits) + "," + std::to_string(c.fraction) + ")" +
            (c.group == 0 ? "" : " by " + std::to_string(c.group));
   if (c.code_bits != 0) return std::to_string(c.code_bits) + "-bit";
+  if (c.trits) return "trits";
   if (c.count == 0) return "dense i8";
   const std::string size = "d" + std::to_string(c.dim) + " x" + std::to_string(c.count);
   if (c.kind == Coding::Kind::f32) return size + " f32";
@@ -134,6 +135,9 @@ void Field::add_ours(const std::string& level, kernels::IsaSet isa) {
     for (const uint32_t bits : {1u, 2u, 4u})
       add_coded(level, isa, {Coding::Kind::exact, 0, 0, 0, bits},
                 {{"unpack8"}, {"unpack8", true}, {"masked_dot"}, {"unpack_dot"}});
+    Coding trits{Coding::Kind::exact, 0, 0};
+    trits.trits = true;
+    add_coded(level, isa, trits, {{"unpack8"}, {"unpack8", true}, {"masked_dot"}, {"unpack_dot"}});
     return;
   }
   const bool is_main = std::strcmp(shape_.set, "main") == 0;

@@ -87,6 +87,8 @@ class OurLayer final : public TimedLayer {
       set_esb(coding.code_bits, static_cast<uint32_t>(coding.fraction), coding.group);
     else if (coding.code_bits != 0)
       set_affine(coding.code_bits);
+    else if (coding.trits)
+      set_trits();
     else if (coding.count == 0)
       set_dense();
     else
@@ -159,6 +161,26 @@ class OurLayer final : public TimedLayer {
                            bytes_of(codes_, row * 8 * weights_.outputs),
                            {scales_.get(), DType::f32, weights_.outputs}};
     weight_bytes_ = static_cast<double>(row * 8 * weights_.outputs);
+  }
+  // One plane of -1, 0 and 1; the last byte of a row may have room.
+  void set_trits() {
+    const auto row = static_cast<size_t>(layout::ternary5_row_bytes(weights_.inputs));
+    codes_ = memory(row * weights_.outputs), entries_ = memory(weights_.outputs);
+    std::mt19937 random(4);
+    for (size_t i = 0; i < row * weights_.outputs; ++i) {
+      const uint32_t left = weights_.inputs - static_cast<uint32_t>(i % row) * 5;
+      uint32_t byte = 0;
+      for (uint32_t t = std::min(left, 5u); t > 0; --t) byte = 3 * byte + random() % 3;
+      reinterpret_cast<uint8_t*>(codes_.get())[i] = static_cast<uint8_t>(byte);
+    }
+    std::memset(entries_.get(), 1, weights_.outputs);
+    weights_.encoding = Encoding::bit_planes, weights_.order = InputOrder::kh_kw_cin;
+    weights_.bit_planes = {PlanePacking::ternary5,
+                           0,
+                           bytes_of(entries_, weights_.outputs),
+                           bytes_of(codes_, row * weights_.outputs),
+                           {scales_.get(), DType::f32, weights_.outputs}};
+    weight_bytes_ = static_cast<double>(row * weights_.outputs);
   }
   // Codes of any bits stand for integers around 0, of one bit for -1 and 1.
   void set_affine(uint32_t bits) {

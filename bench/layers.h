@@ -33,6 +33,7 @@ struct Coding {
   uint32_t code_bits = 0;
   int32_t fraction = -1;
   uint32_t group = 0;  // inputs that share a scale, a power of two in a byte
+  bool trits = false;  // five to a byte
 };
 
 // The least level (as --isa names them) that has all of `needs`; "" for none.
