@@ -139,8 +139,9 @@ void sweep_outputs(const Args& a, Flow<V> k, uint8_t* copy) {
   const int8::Coded& s = a.source;
   const uint8_t* const last = k.codes + (kBlocks - 1) * k.stride;
   k.chunks = a.outputs / kOutputs;
-  if (k.chunks != 0 &&
-      static_cast<size_t>(s.codes_end - last) < (k.chunks - 1) * k.step + Sweep::kReads)
+  // Codes of few bits are less than half a vector apart: it may be more than one chunk.
+  while (k.chunks != 0 &&
+         static_cast<size_t>(s.codes_end - last) < (k.chunks - 1) * k.step + Sweep::kReads)
     --k.chunks;
   if (static_cast<size_t>(s.codes_end - last) <= k.ahead + s.row_bytes) k.ahead = 0;
   Sweep::run(k);

@@ -272,6 +272,17 @@ TEST_CASE("tables: bits kept, shifts and widths of codes") {
   check(cases);
 }
 
+// The last vectors of codes end the buffer: with few bits a step is less than half a vector.
+TEST_CASE("tables: chunks of codes of every width up to the end of the file") {
+  std::vector<Case> cases;
+  for (const uint32_t keep : kKeeps)
+    for (const uint32_t bits : {1u, 2u, 3u, 4u, 5u, 6u, 7u, 8u})
+      for (const size_t outputs : {64u, 128u, 192u, 256u, 300u, 512u})
+        for (const size_t inputs : {72u, 136u})
+          cases.push_back({keep, shift_of(keep), bits, 8, 2, inputs, outputs, 1, 0, 1, 7});
+  check(cases);
+}
+
 TEST_CASE("tables: lengths of blocks, short last blocks, taps, books, zeros") {
   std::vector<Case> cases;
   for (const uint32_t keep : kKeeps) {
