@@ -101,6 +101,12 @@ struct Decode {
     }
   }
 
+#if defined(__arm__)
+  // Vectors of floats lose numbers below the normal ones there, and scales may be such.
+  static constexpr bool kScalesVectors = false;
+#else
+  static constexpr bool kScalesVectors = true;
+#endif
   // A group's sums of one plane are exact as floats: the gemm scales them.
   static void by_groups(const Args& a, size_t n, size_t outputs, const Layout& at) {
     uint8_t* base = static_cast<uint8_t*>(a.scratch);
@@ -137,7 +143,7 @@ struct Decode {
   }
 
   static void by_segments(const Args& a, size_t n, size_t outputs, const Layout& at) {
-    if (a.group != 0 && a.group <= kExact && !a.plan->two_planes)
+    if (kScalesVectors && a.group != 0 && a.group <= kExact && !a.plan->two_planes)
       return by_groups(a, n, outputs, at);
     uint8_t* base = static_cast<uint8_t*>(a.scratch);
     const Totals totals = {reinterpret_cast<int32_t*>(base + at.sums),

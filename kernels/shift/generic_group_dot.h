@@ -199,6 +199,7 @@ struct GroupDot {
       }
       for (size_t n = 0; n < a.outputs; n += kGroupOutputs) {
         const size_t outputs = least(kGroupOutputs, a.outputs - n);
+        if (outputs < kGroupOutputs) std::memset(parts, 0, at.end - at.parts);
         for (size_t i = 0; i < outputs; i += kGroupFour)
           four(a, base + at.x, base + at.zeros, *tables, n + i, least(kGroupFour, outputs - i),
                parts + i);

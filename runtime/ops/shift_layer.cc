@@ -190,8 +190,10 @@ class ShiftWay final : public Int8Strategy {
     auto* to = reinterpret_cast<float*>(room);
     if (values.dtype == DType::u8) {
       const uint8_t* from = static_cast<const uint8_t*>(values.data) + first * each;
-      auto* bits = reinterpret_cast<uint32_t*>(room);
-      for (size_t i = 0; i < outputs * each; ++i) bits[i] = power_bits(from[i]);
+      for (size_t i = 0; i < outputs * each; ++i) {
+        const uint32_t bits = power_bits(from[i]);
+        std::memcpy(to + i, &bits, sizeof bits);
+      }
       return to;
     }
     for (size_t i = 0; i < outputs * each; ++i)

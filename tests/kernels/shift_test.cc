@@ -57,7 +57,9 @@ struct Layer {
       for (size_t i = 0; i < c.rows * c.inputs; ++i) x[i] = static_cast<uint8_t>(i / c.inputs);
     for (int16_t& v : x16) v = static_cast<int16_t>(random.between(-3000, 3000));
     fill_codes(&random);
-    for (float& v : group_scale) v = std::ldexp(1.0f, random.between(-3, 3));
+    // Scales of any bits show in which order groups are added up.
+    for (float& v : group_scale)
+      v = c.outputs % 2 == 0 ? std::ldexp(1.0f, random.between(-3, 3)) : 0.001f + random.real(1.0f);
     for (uint8_t& v : residual) v = static_cast<uint8_t>(random.between(0, 255));
     const float wide = c.wide ? 3000.0f : 150.0f;
     const float size = wide * static_cast<float>(std::max(plan.most, 1)) *
