@@ -84,7 +84,7 @@ static Status check_powers(Reader& r, uint32_t index) {
   if (r.known[index] & known_powers) return {};
   for (const uint8_t byte : r.model.buffers[index])
     if (byte == 255)
-      return Status(kBadModel, 132, "a weight or constant is infinite or not a number");
+      return Status(kBadModel, 132, "a scale's byte stands for no number").at_most(byte, 254);
   r.known[index] |= known_powers;
   return {};
 }
@@ -96,7 +96,9 @@ Status fill_constant(Reader& r, const fb::Constant* c, Constant* out, bool power
   QRT_TRY(read_buffer(r, c->buffer(), &bytes));
   const bool is_power = powers && c->dtype() == fb::DType::u8;
   QRT_REQUIRE(is_power || c->dtype() == fb::DType::f32 || c->dtype() == fb::DType::f16, kBadModel,
-              130, "a constant's element type is neither f32 nor f16");
+              130,
+              powers ? "a scale's element type is neither f32 nor f16 nor u8"
+                     : "a constant's element type is neither f32 nor f16");
   out->dtype = static_cast<DType>(c->dtype());
   QRT_TRY(in_range(c->count(), 1, layout::kMaxElements, 131, "a constant's count is out of range"));
   QRT_TRY(equal_size(bytes.size(), CheckedSize(c->count()) * size_of(out->dtype), 131,
