@@ -246,8 +246,31 @@ TEST_CASE("esb: weights and activations of few values, from the command line to 
   check("bits=6,fraction=2,range=16", "esb:5,2", {5, 2});
 }
 
-// No layer but the last gives floats with these scales; its sums are of groups.
-TEST_CASE("esb: MXFP4 weights of a plain float model, a byte per scale, to the bit") {
+// One row through linear layers of f32 whose inputs have a scale per group, in double precision.
+std::vector<double> run_groups(const Model& m, const float* row) {
+  std::vector<double> x(row, row + kInputs);
+  for (const Node& node : m.nodes) {
+    REQUIRE(node.kind == OpKind::linear);
+    const Weights& w = *node.linear->weights;
+    const Epilogue& e = node.linear->epilogue;
+    REQUIRE(!e.scale.present());
+    std::vector<double> y(w.outputs);
+    const Scales& s = w.table.scales;
+    const size_t groups = (w.inputs + s.group - 1) / s.group;
+    for (size_t n = 0; n < w.outputs; ++n) {
+      for (size_t k = 0; k < w.inputs; ++k) {
+        const auto byte = static_cast<const uint8_t*>(s.values.data)[n * groups + k / s.group];
+        y[n] += x[k] * std::ldexp(static_cast<double>(integer_at(w, n, k)), byte - 127);
+      }
+      if (e.bias.present()) y[n] += read_constant(e.bias, static_cast<uint32_t>(n));
+      if (e.clamp.activation != Activation::none) y[n] = std::max(y[n], 0.0);
+    }
+    x = y;
+  }
+  return x;
+}
+
+TEST_CASE("esb: MXFP4 weights of a plain float model, a byte per scale") {
   const std::string npy = scratch("esb_x.npy"), out = scratch("esb_mx.qrt"),
                     y = scratch("esb_y.npy");
   write(npy, samples());
@@ -269,7 +292,23 @@ TEST_CASE("esb: MXFP4 weights of a plain float model, a byte per scale, to the b
     ++found;
   }
   CHECK(found == 3);
-  REQUIRE(run_command({command("qrt"), "run", out, "-i", npy, "-o", y}).code == 0);
+  const std::vector<float> x = samples();
+  const auto have = kernels::detect_isa();
+  for (const char* level : {"scalar", "avx2", "avx512", "avx512vbmi", "neon"}) {
+    kernels::IsaSet need = 0;
+    if (!kernels::isa_level(level, &need) || !kernels::includes(have, need)) continue;
+    CAPTURE(level);
+    REQUIRE(run_command({command("qrt"), "run", out, "-i", npy, "-o", y, "--isa", level}).code ==
+            0);
+    std::vector<float> got(kRows * kClasses);
+    io::NpyReader(y).read_f32(0, got.size(), got.data());
+    for (int64_t r = 0; r < kRows; ++r) {
+      const std::vector<double> want = run_groups(file.model, x.data() + r * kInputs);
+      for (int64_t n = 0; n < kClasses; ++n)
+        CHECK(got[static_cast<size_t>(r * kClasses + n)] ==
+              doctest::Approx(want[static_cast<size_t>(n)]).epsilon(1e-5));
+    }
+  }
 }
 
 }  // namespace

@@ -145,6 +145,13 @@ TEST_CASE("lowbit integers: weights of 9 bits in every output, or in few of them
     check(l, {"unpack8", "unpack_dot"}, {1u, 2u, 3u});
     CHECK(weight_bytes(l, Mode::compressed, &all) <= l.weights.affine.codes.size() / 8);
     CHECK(weight_bytes(l, Mode::dense, &all) >= 2 * 500 * 64);
+    for (const InputOrder order : {InputOrder::kh_kw_cin, InputOrder::cin_kh_kw}) {
+      IntegerConv conv{1, 7, 7, 5, 70, kSame, 1, {}, kAll};
+      conv.weights = weights_of(wide, order);
+      IntegerLayer windows;
+      make_conv(conv, &windows);
+      check(windows, {"unpack8"}, {1u, 2u});
+    }
   }
   LowbitSpec one;
   one.bits = 8, one.zeros = Zeros::output;
