@@ -214,7 +214,8 @@ struct Rows {
           s.form == Form::bits ? k.row * bounds : k.lane * static_cast<float>(lanes<V>());
       ns += count_cost_ns<V>(s, s.outputs, block_of<V>(s, s.outputs, kWord), k) +
             static_cast<float>(s.outputs) * store + turned * k.word;
-      if (ns == 0 || derived(s) == 0) ns += derive_cost_ns(s, s.outputs, s.w_planes, d);
+      // Deriving all outputs at once is in the constants.
+      if (derived(s) == 0) ns += derive_cost_ns(s, s.outputs, s.w_planes, d);
     });
     // Rows are what outputs are to Words.
     Shape few = s;

@@ -26,9 +26,8 @@ Image read_image(const std::string& path);
 Image resize_bilinear(const Image& in, uint32_t width, uint32_t height);
 
 // Names of the .jpg, .jpeg and .png files (any case) of a directory, sorted; a file
-// is returned as itself. `others` names, for the message, what was looked for in vain before:
-// ".npy,
-// ". Throws ToolError 401, 427.
+// is returned as itself. `others` (".npy, ") names what was looked for in vain before, for the
+// message. Throws ToolError 401, 427.
 std::vector<std::string> list_images(const std::string& path, const char* others = "");
 
 // The doors to libjpeg and libpng (image_jpeg.cc, image_png.cc); absent without QRT_WITH_IMAGES.
