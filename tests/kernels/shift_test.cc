@@ -114,7 +114,8 @@ struct Layer {
           const size_t at = r * c.inputs + k;
           sum += (c.wide ? int64_t{x16[at]} : int64_t{x[at]} - c.x_zero) * w[k];
           if (c.group == 0 || ((k + 1) % c.group != 0 && k + 1 != c.inputs)) continue;
-          const float scaled = static_cast<float>(sum) * group_scale[n * groups + k / c.group];
+          const volatile float scaled =
+              static_cast<float>(sum) * group_scale[n * groups + k / c.group];
           t = t + scaled;
           sum = 0;
         }
