@@ -31,7 +31,7 @@ asan plain:
 	@$(QRT_BOOTSTRAP) build
 	@test -f build/$@/build.ninja || cmake --preset $@
 	@cmake --build build/$@ -j $(JOBS)
-	ctest --test-dir build/$@ -LE "long|gate" --output-on-failure
+	ctest --test-dir build/$@ -LE "long|gate" --output-on-failure -j $(JOBS)
 
 arm:
 	@$(QRT_BOOTSTRAP) build arm
