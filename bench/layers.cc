@@ -136,7 +136,7 @@ class OurLayer final : public TimedLayer {
       auto& w = reinterpret_cast<int8_t*>(codes_.get())[i];
       w = static_cast<int8_t>(w | 1);
     }
-    weights_.encoding = Encoding::dense;
+    weights_.encoding = Encoding::dense, weights_.order = InputOrder::kh_kw_cin;
     weights_.dense = {DType::i8,
                       bytes_of(codes_, n),
                       {ScaleAxis::output, 0, {scales_.get(), DType::f32, weights_.outputs}}};
