@@ -51,11 +51,17 @@ void decode(const DecodeArgs& a) {
   for (size_t n = 0; n < V::kTileN; ++n) head[n] = 0;
   if (a.inputs == 0) return;
   uint8_t* body = reinterpret_cast<uint8_t*>(head + kMaxTileN);
-  const bool fours = a.inputs / a.taps % kStep == 0;
+  const bool fours = a.inputs / a.taps % kStep == 0, sums = a.sums || V::kOffset != 0;
   if (a.taps > 1 && fours && s.dim % a.taps == 0) {
     const Outputs<V> outputs(s, a.first_output, a.outputs);
-    (s.books > 1 ? decode_windows<V, true> : decode_windows<V, false>)(a, outputs, body);
-  } else if (a.taps == 1) {
+    typename V::Sum halves[2] = {V::zero(), V::zero()};
+    (s.books > 1 ? decode_windows<V, true> : decode_windows<V, false>)(a, outputs, body,
+                                                                      sums ? halves : nullptr);
+    V::store_i(head, V::total(halves[0]));
+    V::store_i(head + V::kLanes, V::total(halves[1]));
+    return;
+  }
+  if (a.taps == 1) {
     const size_t blocks = s.dim % kStep == 0 ? a.inputs / s.dim : 0, place = blocks * s.dim;
     if (blocks != 0) decode_blocks<V>(a, Outputs<V>(s, a.first_output, a.outputs), blocks, body);
     for (size_t j = 0; j < V::kTileN / V::kLanes; ++j)
@@ -67,7 +73,7 @@ void decode(const DecodeArgs& a) {
     for (size_t j = 0; j < V::kTileN / V::kLanes; ++j)
       columns(a, j * V::kLanes, body + j * V::kWBytes);
   }
-  if (a.sums || V::kOffset != 0) panel_sums<V>(a.inputs, head);
+  if (sums) panel_sums<V>(a.inputs, head);
 }
 
 // Rounded as bytes 1 ... 255 about 128, then made signed: -127 ... 127.

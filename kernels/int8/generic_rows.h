@@ -61,7 +61,7 @@ void decode_row_windows(const DecodeArgs& a, size_t column, uint8_t* to) {
   const Channels four{{p0, p1, p2, p3}, {at, at, at, at}, 1, 0, 0};
   for (size_t first = 0; first < a.inputs; first += 4 * a.taps, to += step_bytes<V>()) {
     stage<V>(a, column, live, first, 4 * a.taps, rows);
-    put_window<V, false>(four, a.taps, to, tap_bytes);
+    put_window<V, false>(four, a.taps, to, tap_bytes, nullptr);
   }
 }
 
