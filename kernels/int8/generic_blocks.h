@@ -2,10 +2,11 @@
 // and these, all of them shuffles of bytes (`at` holds kLanes offsets from p):
 //
 //   Raw quads(p, at)          16 bytes at each of at[0], at[4], ...
-//   Four turn(a, b, c, d)     turns quads of at, at + 1, at + 2, at + 3 into vectors of 4-byte
-//   units Two pairs(p, at)          8 bytes at every offset, as two vectors of 4-byte units Raw
-//   fours(p, at)          4 bytes at every offset lo8 hi8 lo16 hi16(a, b)   the lower or upper
-//   halves of each 16 bytes, interleaved Raw add_raw(a, b)         bytes with saturation
+//   Four turn(a, b, c, d)     quads of at, at + 1, at + 2, at + 3 as vectors of 4-byte units
+//   Two pairs(p, at)          8 bytes at every offset, as two vectors of 4-byte units
+//   Raw fours(p, at)          4 bytes at every offset
+//   lo8 hi8 lo16 hi16(a, b)   the lower or upper halves of each 16 bytes, interleaved
+//   Raw add_raw(a, b)         bytes with saturation
 #ifndef QRT_KERNELS_INT8_GENERIC_BLOCKS_H_
 #define QRT_KERNELS_INT8_GENERIC_BLOCKS_H_
 

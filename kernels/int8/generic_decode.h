@@ -56,7 +56,7 @@ void decode(const DecodeArgs& a) {
     const Outputs<V> outputs(s, a.first_output, a.outputs);
     typename V::Sum halves[2] = {V::zero(), V::zero()};
     (s.books > 1 ? decode_windows<V, true> : decode_windows<V, false>)(a, outputs, body,
-                                                                      sums ? halves : nullptr);
+                                                                       sums ? halves : nullptr);
     V::store_i(head, V::total(halves[0]));
     V::store_i(head + V::kLanes, V::total(halves[1]));
     return;
