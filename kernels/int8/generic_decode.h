@@ -76,26 +76,23 @@ void decode(const DecodeArgs& a) {
   if (sums) panel_sums<V>(a.inputs, head);
 }
 
-// Rounded as bytes 1 ... 255 about 128, then made signed: -127 ... 127.
 template <class V>
 void round(const RoundArgs& a) {
-  uint8_t* bytes = reinterpret_cast<uint8_t*>(a.entries);
+  const float* values = a.values;
+  int8_t* to = a.entries;
   const typename V::F most = V::set1(127), least = V::set1(-127), inverse = V::set1(a.inverse);
-  const typename V::Int half = V::set1_i(128);
-  const auto one = [&](const float* v, uint8_t* q) {
-    V::store_u8(q, V::min(V::max(V::mul(V::load(v), inverse), least), most), half);
+  const auto one = [&](const float* v, int8_t* q) {
+    V::store_s8(q, V::min(V::max(V::mul(V::load(v), inverse), least), most));
   };
   constexpr size_t L = V::kLanes;
   const size_t whole = a.count / L * L, rest = a.count - whole;
-  for (size_t i = 0; i < whole; i += L) one(a.values + i, bytes + i);
-  if (rest != 0) {
-    float v[L] = {};
-    uint8_t q[L];
-    std::memcpy(v, a.values + whole, rest * sizeof(float));
-    one(v, q);
-    std::memcpy(bytes + whole, q, rest);
-  }
-  for (size_t i = 0; i < a.count; ++i) bytes[i] ^= 0x80;
+  for (size_t i = 0; i < whole; i += L) one(values + i, to + i);
+  if (rest == 0) return;
+  float v[L] = {};
+  int8_t q[L];
+  std::memcpy(v, values + whole, rest * sizeof(float));
+  one(v, q);
+  std::memcpy(to + whole, q, rest);
 }
 
 }  // namespace qrt::kernels::int8

@@ -280,6 +280,12 @@ struct Avx2 {
     else
       _mm_storeh_pd(reinterpret_cast<double*>(p), _mm_castsi128_pd(half));
   }
+  static void store_s8(int8_t* p, F v) {
+    const Int q = whole(v, set1_i(0));
+    const __m128i words =
+        _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
+  }
   static void store_u8(uint8_t* p, F v, Int zero) {
     const Int q = whole(v, zero);
     const __m128i words =

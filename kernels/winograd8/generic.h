@@ -86,27 +86,45 @@ struct Origin {
 
 // ---- entries -------------------------------------------------------------------
 
+// GgG' of each of the nine unit kernels g as a line. One kernel's line is the sum of these times
+// its weights: products of whole vectors, without the two passes and their transposition.
+template <class V, int E>
+struct UnitLines {
+  uint16_t line[9][kLine<E>];
+  constexpr UnitLines() : line{} {
+    constexpr size_t A = kAxis<E>;
+    for (size_t k = 0; k < 9; ++k) {
+      int g[9] = {}, t[A * 3] = {}, u[A] = {};
+      g[k] = 1;
+      for (size_t j = 0; j < 3; ++j) entry_axis<E>(g[j], g[3 + j], g[6 + j], t + j, 3);
+      for (size_t i = 0; i < A; ++i) {
+        entry_axis<E>(t[3 * i], t[3 * i + 1], t[3 * i + 2], u, 1);
+        for (size_t j = 0; j < A; ++j)
+          line[k][V::template place<E>(i * A + j)] = static_cast<uint16_t>(u[j]);
+      }
+    }
+  }
+};
+
 template <class V, int E>
 void entries(const EntriesArgs& a) {
-  constexpr size_t A = kAxis<E>, P = kPositions<E>, kMany = 16;
-  const size_t count = a.count * a.kernels;
-  for (size_t first = 0; first < count; first += kMany) {
-    const size_t live = count - first < kMany ? count - first : kMany;
-    int16_t g[9][kMany] = {}, t[A][3][kMany], u[P][kMany];
-    for (size_t e = 0; e < live; ++e) {
-      const size_t i = first + e;
-      const int8_t* from = a.entries + i / a.kernels * a.stride + i % a.kernels * 9;
-      for (size_t k = 0; k < 9; ++k) g[k][e] = from[k];
+  using Sixteen = uint16_t __attribute__((vector_size(32)));
+  constexpr size_t kParts = kLine<E> / 16;
+  alignas(64) static constexpr UnitLines<V, E> kUnits;
+  Sixteen units[9][kParts];
+  std::memcpy(units, kUnits.line, sizeof units);
+  const size_t count = a.count, kernels = a.kernels;
+  int16_t* to = a.lines;
+  for (size_t i = 0; i < count; ++i) {
+    const int8_t* g = a.entries + i * a.stride;
+    for (size_t j = 0; j < kernels; ++j, g += 9, to += kLine<E>) {
+      Sixteen line[kParts] = {};
+#pragma GCC unroll 9
+      for (size_t k = 0; k < 9; ++k)
+        for (size_t p = 0; p < kParts; ++p)
+          line[p] += static_cast<uint16_t>(int16_t{g[k]}) * units[k][p];
+      std::memcpy(to, line, sizeof line);
     }
-    for (size_t j = 0; j < 3; ++j)
-      for (size_t e = 0; e < kMany; ++e)
-        entry_axis<E>(g[j][e], g[3 + j][e], g[6 + j][e], &t[0][j][e], 3 * kMany);
-    for (size_t i = 0; i < A; ++i)
-      for (size_t e = 0; e < kMany; ++e)
-        entry_axis<E>(t[i][0][e], t[i][1][e], t[i][2][e], &u[i * A][e], kMany);
-    int16_t* to = a.lines + first * kLine<E>;
-    for (size_t p = 0; p < P; ++p)
-      for (size_t e = 0; e < live; ++e) to[e * kLine<E> + V::template place<E>(p)] = u[p][e];
   }
 }
 

@@ -32,7 +32,7 @@ constexpr size_t kLine = E == 2 ? 16 : 48;
 
 // v[i * s] = row i of G times (g0, g1, g2).
 template <int E, class T>
-inline void entry_axis(T g0, T g1, T g2, T* v, size_t s) {
+constexpr void entry_axis(T g0, T g1, T g2, T* v, size_t s) {
   const auto put = [&](size_t i, auto x) { v[i * s] = static_cast<T>(x); };
   if constexpr (E == 2) {
     put(0, g0 + g0), put(1, g0 + g1 + g2), put(2, g0 - g1 + g2), put(3, g2 + g2);

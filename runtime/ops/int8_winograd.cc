@@ -2,7 +2,7 @@
 // whole 3x3 kernels, with fewer products on transformed entries and the same sums
 // (kernels/winograd8).
 //
-//   entries are rounded and transformed
+//   entries are rounded, and transformed                            (levels split over threads)
 //   for each block of tiles whose input fits L2:
 //     transform the input                                          (tiles split over threads)
 //     item = a range of outputs x a part of the tiles              (split over threads)
@@ -117,7 +117,7 @@ class Winograd8 final : public Int8Strategy {
     else
       a.y32 = context.out[0].as<float>();
     a.finish = layer.finish_at(context, 0, 0);
-    a.table = transform_entries(layer, source, shared);
+    a.table = transform_entries(layer, context, source, shared);
     a.input = shared + input_at_;
     for (size_t begin = 0; begin < tiles_; begin += block_tiles_) {
       a.block_begin = begin;
@@ -178,17 +178,23 @@ class Winograd8 final : public Int8Strategy {
     }
   }
 
-  i8::Coded transform_entries(const Int8Layer& layer, const i8::Coded& source, int8_t* to) const {
+  i8::Coded transform_entries(const Int8Layer& layer, const RunContext& context,
+                              const i8::Coded& source, int8_t* to) const {
     i8::Coded table = source;
     table.entries = to;
     table.entry_stride = line_bytes(layer);
     table.book_stride = table.scope_stride = table.entry_stride << source.bits;
     table.level_stride = table.scope_stride * layer.scopes;
-    for (uint32_t level = 0; level < layer.weights->codebook.levels.count; ++level)
-      if ((layer.levels_used >> level & 1) != 0)
-        way_->entries({source.entries + level * source.level_stride, source.entry_stride,
-                       layer.scopes << source.bits, source.dim / 9,
-                       reinterpret_cast<int16_t*>(to + level * table.level_stride)});
+    const auto one = [&](size_t level) {
+      way_->entries({source.entries + level * source.level_stride, source.entry_stride,
+                     layer.scopes << source.bits, source.dim / 9,
+                     reinterpret_cast<int16_t*>(to + level * table.level_stride)});
+    };
+    context.threads.split(layer.weights->codebook.levels.count, 1,
+                          [&](size_t begin, size_t end, uint32_t) {
+                            for (size_t level = begin; level < end; ++level)
+                              if ((layer.levels_used >> level & 1) != 0) one(level);
+                          });
     return table;
   }
 
