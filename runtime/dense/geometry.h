@@ -42,6 +42,8 @@ struct TapRange {
 };
 inline TapRange taps_inside(int64_t start, size_t kernel, size_t dilation, size_t extent) {
   const int64_t d = static_cast<int64_t>(dilation), end = static_cast<int64_t>(extent);
+  const int64_t span = static_cast<int64_t>(kernel - 1) * d;
+  if (start >= 0 && start + span < end && kernel != 0) return {0, kernel};  // most: no divisions
   const int64_t first = start < 0 ? (-start + d - 1) / d : 0;
   const int64_t past = start < end ? (end - start + d - 1) / d : 0;
   const int64_t k = static_cast<int64_t>(kernel);

@@ -32,26 +32,25 @@ class Patch {
   Patch(const Int8Layer& layer)
       : layer_(layer),
         depth_(layer.channels * layer.groups),
-        pixel_(static_cast<ptrdiff_t>(layer.window.dilation_w * depth_)),
+        pixel_(layer.window.dilation_w * depth_),
         line_(layer.window.kernel_w * layer.channels),
         merged_(layer.groups == 1 && layer.window.dilation_w == 1) {}
 
   // `image` is channel 0 of the group.
   void copy(const uint8_t* image, size_t oy, size_t ox, uint8_t* to) const {
     const Window& w = layer_.window;
+    const int64_t top = static_cast<int64_t>(oy * w.stride_h) - w.pad_top;
     const int64_t left = static_cast<int64_t>(ox * w.stride_w) - w.pad_left;
+    const TapRange y = taps_inside(top, w.kernel_h, w.dilation_h, layer_.in_h);
     const TapRange x = taps_inside(left, w.kernel_w, w.dilation_w, layer_.in_w);
-    for (size_t ky = 0; ky < w.kernel_h; ++ky, to += line_) {
-      const size_t iy = oy * w.stride_h + ky * w.dilation_h - w.pad_top;  // wraps above the image
-      if (iy >= layer_.in_h || x.first == x.last) {
-        fill(to, 0, w.kernel_w);
-        continue;
-      }
-      const uint8_t* row = image + iy * layer_.in_w * depth_;
-      fill(to, 0, x.first);
-      line(row, static_cast<ptrdiff_t>(left) * static_cast<ptrdiff_t>(depth_), x, to);
-      fill(to, x.last, w.kernel_w);
-    }
+    if (x.first == x.last || y.first == y.last) return fill(to, 0, w.kernel_h * w.kernel_w);
+    fill(to, 0, y.first * w.kernel_w);
+    fill(to, y.last * w.kernel_w, w.kernel_h * w.kernel_w);
+    const ptrdiff_t first_y = top + static_cast<ptrdiff_t>(y.first * w.dilation_h);
+    const ptrdiff_t first_x = left + static_cast<ptrdiff_t>(x.first * w.dilation_w);
+    const ptrdiff_t pixel = first_y * static_cast<ptrdiff_t>(layer_.in_w) + first_x;
+    lines(image + pixel * static_cast<ptrdiff_t>(depth_), y.last - y.first, x,
+          to + y.first * line_);
   }
 
  private:
@@ -59,18 +58,32 @@ class Patch {
     if (first < last)
       std::memset(to + first * layer_.channels, layer_.x.zero, (last - first) * layer_.channels);
   }
-  // `tap0` is where tap 0 would lie in the row of the image, perhaps before it.
-  void line(const uint8_t* row, ptrdiff_t tap0, const TapRange& x, uint8_t* to) const {
-    const size_t c = layer_.channels;
-    const auto at = [&](size_t tap) { return row + (tap0 + static_cast<ptrdiff_t>(tap) * pixel_); };
-    if (merged_) return copy_run(to + x.first * c, at(x.first), (x.last - x.first) * c);
-    for (size_t tap = x.first; tap < x.last; ++tap) copy_run(to + tap * c, at(tap), c);
+  // `count` rows of the window; tap x.first of the first lies at `from`.
+  void lines(const uint8_t* from, size_t count, const TapRange& x, uint8_t* to) const {
+    const size_t c = layer_.channels, taps = layer_.window.kernel_w;
+    const size_t step = layer_.window.dilation_h * layer_.in_w * depth_;
+    const size_t n = (x.last - x.first) * c;
+    const bool whole = x.last - x.first == taps;
+    if (whole && merged_ && n >= 16 && n <= 32) {  // rows of a first layer, many and short
+      for (; count != 0; --count, from += step, to += line_) copy_pieces<16>(to, from, n);
+      return;
+    }
+    for (; count != 0; --count, from += step, to += line_) {
+      if (!whole) fill(to, 0, x.first), fill(to, x.last, taps);
+      uint8_t* at = to + x.first * c;
+      if (merged_) {
+        copy_run(at, from, n);
+        continue;
+      }
+      const uint8_t* tap = from;
+      for (size_t t = x.first; t < x.last; ++t, tap += pixel_, at += c) copy_run(at, tap, c);
+    }
   }
 
   const Int8Layer& layer_;
-  const size_t depth_;     // bytes from one pixel to the next
-  const ptrdiff_t pixel_;  // bytes from one tap to the next
-  const size_t line_;      // bytes of the taps of one row of the window
+  const size_t depth_;  // bytes from one pixel to the next
+  const size_t pixel_;  // bytes from one tap to the next
+  const size_t line_;   // bytes of the taps of one row of the window
   const bool merged_;
 };
 
