@@ -15,6 +15,7 @@
 //   F to_float set1 load store add mul min max   min, max give b if a is a NaN
 //   store_u8(p, f, zero)     zero + f rounded to nearest even, kLanes bytes
 //   store_s8(p, f)           f rounded to nearest even, kLanes signed bytes
+//   kDirect, detach(sum)     whether sums are finished in registers: multiply_bytes()
 //   D d_zero d_mac d_total   kDot activations by kDot weights at any address; d_total: int32
 #ifndef QRT_KERNELS_INT8_GENERIC_H_
 #define QRT_KERNELS_INT8_GENERIC_H_

@@ -35,9 +35,8 @@ constexpr bool kStarts = std::is_same_v<typename V::Sum, typename V::Int>;
 // `R` rows by `NV` vectors of sums, a.outputs = NV * kLanes. Every loop over the tile is
 // unrolled: an array indexed by a variable would live in memory.
 template <class V, int R, int NV>
-__attribute__((noinline)) void multiply(const GemmArgs& a, int32_t* sums) {
-  constexpr size_t L = V::kLanes;
-  typename V::Sum sum[R][NV];
+inline __attribute__((always_inline)) void accumulate(const GemmArgs& a,
+                                                      typename V::Sum (&sum)[R][NV]) {
   if constexpr (kStarts<V>) {
     typename V::Int start[NV];
     QRT_EACH_VECTOR start[j] = start_of<V>(a, j);
@@ -70,6 +69,13 @@ __attribute__((noinline)) void multiply(const GemmArgs& a, int32_t* sums) {
     }
     run_x += a.runs.next, run_w += a.runs.next / kStep * step_bytes<V>();
   }
+}
+
+template <class V, int R, int NV>
+__attribute__((noinline)) void multiply(const GemmArgs& a, int32_t* sums) {
+  constexpr size_t L = V::kLanes;
+  typename V::Sum sum[R][NV];
+  accumulate<V, R, NV>(a, sum);
   // Sums rest in a buffer before they are finished: a longer tail behind the loop makes g++-12 keep
   // all of them in memory during the loop, which is then twice as slow (gate `spills`).
   QRT_EACH_SUM V::store_i(sums + (r * NV + j) * L, V::total(sum[r][j]));
@@ -99,6 +105,9 @@ struct OutputVector {
   typename V::F value(const int32_t* sum, bool first) const {
     typename V::Int all = V::load_i(sum);
     if constexpr (!kStarts<V>) all = V::add_i(all, start);
+    return of(all, first);
+  }
+  typename V::F of(typename V::Int all, bool first) const {
     const typename V::F t = V::to_float(all);
     return first ? V::mul(V::add(t, bias), scale) : V::add(V::mul(t, scale), bias);
   }
@@ -138,13 +147,15 @@ inline void finish_bytes(const GemmArgs& a, const int32_t* sums, const RowAt& ro
     _Pragma("GCC unroll 4") for (int i = 0; i < kRows; ++i)
         V::template store_part<kRows>(y + row_at(r + i) * stride, bytes, i);
   }
-  const typename V::Int zero = V::set1_i(a.finish.zero);
-  for (; r < R; ++r)
-    for (size_t j = 0; j < NV; ++j) {
-      const int32_t* sum = sums + (r * NV + j) * V::kLanes;
-      const typename V::F t = row_at.add(v[j].value(sum, first), r, j);
-      V::store_u8(y + row_at(r) * stride + j * V::kLanes, V::min(V::max(t, least), most), zero);
-    }
+  if constexpr (R % kRows != 0) {
+    const typename V::Int zero = V::set1_i(a.finish.zero);
+    for (; r < R; ++r)
+      for (size_t j = 0; j < NV; ++j) {
+        const int32_t* sum = sums + (r * NV + j) * V::kLanes;
+        const typename V::F t = row_at.add(v[j].value(sum, first), r, j);
+        V::store_u8(y + row_at(r) * stride + j * V::kLanes, V::min(V::max(t, least), most), zero);
+      }
+  }
 }
 
 // Rows as they come, and nothing to add; kTame as Finish::tame.
@@ -157,6 +168,26 @@ struct PlainRows {
     return V::whole_within(t, least, most);
   }
   typename V::F add(typename V::F t, size_t, size_t) const { return t; }
+};
+// The same with a residual.
+template <class V>
+struct ResidualRows {
+  const uint8_t* from;
+  size_t stride;
+  typename V::F scale;
+  typename V::Int zero;
+  explicit ResidualRows(const Finish& f)
+      : from(f.residual),
+        stride(f.residual_stride),
+        scale(V::set1(f.residual_scale)),
+        zero(V::set1_i(f.residual_zero)) {}
+  static typename V::Int whole(typename V::F t, typename V::F least, typename V::F most) {
+    return V::whole_within(t, least, most);
+  }
+  typename V::F add(typename V::F t, size_t r, size_t j) const {
+    const typename V::Int q = V::sub_i(V::widen_u8(from + r * stride + j * V::kLanes), zero);
+    return V::add(t, V::mul(V::to_float(q), scale));
+  }
 };
 template <class V>
 struct AnyRows {
@@ -184,8 +215,44 @@ inline void finish_floats(const GemmArgs& a, const int32_t* sums) {
   }
 }
 
+// The same straight from the registers that the sums are in.
+template <class V, int R, class RowAt>
+__attribute__((noinline)) void multiply_bytes(const GemmArgs& a, const RowAt& row_at) {
+  typename V::Sum sum[R][2];
+  accumulate<V, R, 2>(a, sum);
+  _Pragma("GCC unroll 16") for (int r = 0; r < R; ++r)
+      _Pragma("GCC unroll 2") for (int j = 0; j < 2; ++j) sum[r][j] = V::detach(sum[r][j]);
+  const typename V::F least = V::set1(a.finish.min), most = V::set1(a.finish.max);
+  const typename V::Bounds bounds(a.finish);
+  const OutputVector<V> v[2] = {OutputVector<V>(a, 0), OutputVector<V>(a, 1)};
+  uint8_t* const y = a.y8;
+  const size_t stride = a.y_stride;
+  _Pragma("GCC unroll 8") for (int r = 0; r + 2 <= R; r += 2) {
+    typename V::Int q[4];
+    _Pragma("GCC unroll 4") for (int i = 0; i < 4; ++i) {
+      const typename V::F t = v[i % 2].of(sum[r + i / 2][i % 2], false);
+      q[i] = RowAt::whole(row_at.add(t, r + i / 2, i % 2), least, most);
+    }
+    const typename V::Raw bytes = V::pack4(q[0], q[1], q[2], q[3], bounds);
+    V::template store_part<2>(y + r * stride, bytes, 0);
+    V::template store_part<2>(y + (r + 1) * stride, bytes, 1);
+  }
+  if constexpr (R % 2 != 0) {
+    const typename V::Int zero = V::set1_i(a.finish.zero);
+    _Pragma("GCC unroll 2") for (int j = 0; j < 2; ++j) {
+      const typename V::F t = row_at.add(v[j].of(sum[R - 1][j], false), R - 1, j);
+      V::store_u8(y + (R - 1) * stride + j * V::kLanes, V::min(V::max(t, least), most), zero);
+    }
+  }
+}
+
 template <class V, int R, int NV>
 void tile(const GemmArgs& a) {
+  if constexpr (V::kDirect && NV == 2 && R >= 12) {
+    const bool in_order = a.y8 && !a.row_at && !a.finish.bias_first;
+    if (in_order && a.finish.residual) return multiply_bytes<V, R>(a, ResidualRows<V>(a.finish));
+    if (in_order && a.finish.tame) return multiply_bytes<V, R>(a, PlainRows<V, true>{});
+  }
   alignas(64) int32_t sums[R * NV * V::kLanes];
   multiply<V, R, NV>(a, sums);
   const bool plain = a.y8 && !a.row_at && !a.finish.residual && !a.finish.bias_first;

@@ -255,6 +255,7 @@ struct Avx2 {
         : zero(_mm256_set1_epi16(static_cast<int16_t>(f.zero))),
           least(_mm256_set1_epi8(static_cast<char>(f.zero + static_cast<int32_t>(f.min)))) {}
   };
+  static constexpr bool kDirect = false;
   static constexpr bool kTame = true;
   static Int whole(F v) {
     constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;

@@ -26,6 +26,12 @@ struct Vnni : Avx512 {
   static constexpr size_t kTileM = 14, kWBytes = 64, kDot = 64;
   static constexpr bool kQuads = false;
 
+  static constexpr bool kDirect = true;
+  // Ends the life of a sum that the loop works on: what follows it may spill, the loop must not.
+  static Sum detach(Sum s) {
+    asm("" : "+v"(s));
+    return s;
+  }
   static Sum zero() { return _mm512_setzero_si512(); }
   static X set_x(const uint8_t* p) { return _mm512_set1_epi32(dword(p)); }
   static X x_of_raw(Raw x) { return x; }
