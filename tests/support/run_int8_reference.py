@@ -41,6 +41,13 @@ class Quantized:
     def values(self):
         return self.levels().astype(f32) * self.scale
 
+    @property
+    def shape(self):
+        return self.q.shape
+
+    def reshape(self, shape):
+        return Quantized(self.q.reshape(shape), self.scale, self.zero)
+
 
 class Sum:
     """Integer sums of products of two grids, for a quantizer behind them."""
@@ -164,10 +171,7 @@ class Interpreter:
         return i[0].reshape([int(k) for k in i[1]])
 
     def Flatten(self, node, i):
-        x = i[0]
-        if isinstance(x, Quantized):
-            return Quantized(x.q.reshape(len(x.q), -1), x.scale, x.zero)
-        return x.reshape(len(x), -1)
+        return i[0].reshape((i[0].shape[0], -1))
 
 
 def main():
