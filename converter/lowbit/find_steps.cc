@@ -85,6 +85,23 @@ int64_t equal_runs(const std::vector<std::vector<int64_t>>& rows, int64_t count)
   return 1;
 }
 
+// How far the products of a trainer's floats may be from whole numbers times a unit, as a part of
+// themselves: the level is rounded to f32, its product with the clip value is, and so is what
+// decode() gives; each by at most 2^-24.
+constexpr double kRoundedThrice = 0x1p-22;
+
+// Integers that weights are all but equal to; nothing where one is farther off than roundings go.
+std::optional<quant::Encoding> rounded_integers(const lattice::Weights& w) {
+  auto found = lattice::find(w, {true, kRoundedThrice});
+  if (!found || !quant::is_integer(*found)) return {};
+  const std::vector<float> made = quant::decode(*found, w.outputs, w.inputs);
+  for (size_t i = 0; i < made.size(); ++i) {
+    const double want = w.values[i];
+    if (!(std::fabs(made[i] - want) <= kRoundedThrice * std::fabs(want))) return {};
+  }
+  return found;
+}
+
 class Finder {
  public:
   explicit Finder(Graph& g) : g_(g) {}
@@ -114,7 +131,8 @@ class Finder {
   }
 
   // Weights that are plain floats but lie on a grid, as of networks written in plain operators: of
-  // layers whose input lies on one, too.
+  // layers whose input lies on one, too. Exactly, or but for the last bits of a trainer's
+  // roundings.
   void encode_weights(NodeId i) {
     const Node& n = g_.nodes[at(i)];
     if (n.out.empty() || !passes::takes_codes(n) || !grid(n.in[0])) return;
@@ -122,11 +140,13 @@ class Finder {
     const ir::Value weight = passes::value_of(g_, n.in[1]);
     if (data == nullptr || weight.shape.size() < 2 || weight.shape[0] < 1) return;
     const int64_t outputs = weight.shape[0], inputs = ir::element_count(weight.shape) / outputs;
-    const auto found = lattice::find(
-        {*data, outputs, inputs, inputs / std::max<int64_t>(weight.shape[1], 1), false}, {});
-    if (!found || !quant::is_integer(*found)) return;
+    const lattice::Weights floats{*data, outputs, inputs,
+                                  inputs / std::max<int64_t>(weight.shape[1], 1), false};
+    auto found = lattice::find(floats, {});
+    if (!found || !quant::is_integer(*found)) found = rounded_integers(floats);
+    if (!found) return;
     ir::Constant c;
-    c.encoding = std::make_shared<const quant::Encoding>(*found);
+    c.encoding = std::make_shared<const quant::Encoding>(std::move(*found));
     c.source = "lattice";
     const ValueId made = ir::add_constant(g_, weight.name, weight.shape, std::move(c));
     g_.nodes[at(i)].in[1] = made;

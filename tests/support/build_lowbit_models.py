@@ -18,9 +18,13 @@ cifar_imagenet, cifar_imagenet_992 (whole batches of 16), imagenet_200, kws_w3a3
 
 Checkpoints of torch.save are programs: this script trusts its folder and is a process of its own.
 --check evaluates every network in torch, from the arrays and not from the graph, and compares
-with the golden outputs beside the checkpoints. Needs numpy, onnx, torch.
+with the golden outputs beside the checkpoints. --exact evaluates the networks with sums of floats
+(adabin_*, apot_*, uniform_*) that way in double precision: NAME.exact.npy, their scores. The
+parameters are the checkpoint's floats and what the publication rounds in f32 - which level a weight
+is, the 8 bits of the first and last layer - stays; levels, sums, batch norms and which level an
+activation takes are of doubles. Needs numpy, onnx, torch.
 
-usage: build_lowbit_models.py DATA_FOLDER FOLDER [NAME ...] [--check]
+usage: build_lowbit_models.py DATA_FOLDER FOLDER [NAME ...] [--check] [--exact]
 """
 import argparse
 import gzip
@@ -145,6 +149,14 @@ class Graph:
         save(model, path)
 
 
+def in_type(state, dtype):
+    return {name: t.to(dtype) if t.is_floating_point() else t for name, t in state.items()}
+
+
+def norm(x, state, name):
+    return F.batch_norm(x, *(state[f"{name}.{p}"] for p in ("running_mean", "running_var", "weight", "bias")))
+
+
 # ---- BNN-PYNQ -----------------------------------------------------------------------------------
 
 
@@ -260,8 +272,8 @@ def adabin(state):
 
 
 def adabin_scores(state, x):
-    def norm(x, name):
-        return F.batch_norm(x, *(state[f"{name}.{p}"] for p in ("running_mean", "running_var", "weight", "bias")))
+    binary = {name: two_values(w).to(x.dtype) for name, w in state.items() if w.dim() == 4 and name != "conv1.weight"}
+    state = in_type(state, x.dtype)
 
     def maxout(x, name):
         up, down = (state[f"{name}.{k}"].reshape(1, -1, 1, 1) for k in ("pos_scale", "neg_scale"))
@@ -269,14 +281,14 @@ def adabin_scores(state, x):
 
     def conv(x, name, stride):
         alpha, beta = (state[f"{name}.binary_a.{k}"] for k in ("alpha_a", "beta_a"))
-        return F.conv2d(alpha * (torch.sign((x - beta) / alpha) + beta), two_values(state[name + ".weight"]), None, stride, 1)
+        return F.conv2d(alpha * (torch.sign((x - beta) / alpha) + beta), binary[name + ".weight"], None, stride, 1)
 
-    x = maxout(norm(F.conv2d(x, state["conv1.weight"], None, 1, 1), "bn1"), "nonlinear1")
+    x = maxout(norm(F.conv2d(x, state["conv1.weight"], None, 1, 1), state, "bn1"), "nonlinear1")
     for name, channels, stride in resnet20_blocks():
         short = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, channels // 4, channels // 4)) if stride == 2 else x
-        y = maxout(norm(conv(x, name + ".conv1", stride), name + ".bn1") + short, name + ".nonlinear1")
-        x = maxout(norm(conv(y, name + ".conv2", 1), name + ".bn2") + y, name + ".nonlinear2")
-    return F.linear(norm(x.mean((2, 3)), "bn2"), state["linear.weight"], state["linear.bias"])
+        y = maxout(norm(conv(x, name + ".conv1", stride), state, name + ".bn1") + short, name + ".nonlinear1")
+        x = maxout(norm(conv(y, name + ".conv2", 1), state, name + ".bn2") + y, name + ".nonlinear2")
+    return F.linear(norm(x.mean((2, 3)), state, "bn2"), state["linear.weight"], state["linear.bias"])
 
 
 # ---- APoT and its uniform grids -----------------------------------------------------------------
@@ -321,9 +333,10 @@ class Powers:
         self.weights = torch.tensor(APOT_LEVELS[bits - 1], dtype=torch.float32)
         self.inputs = torch.tensor(APOT_LEVELS[bits], dtype=torch.float32)
 
-    def weight(self, unit_weight):
-        weights = self.weights.to(unit_weight.dtype)
-        return weights[nearest(unit_weight.abs(), weights / weights[-1])] / weights[-1] * unit_weight.sign()
+    def weight(self, unit_weight, dtype=torch.float32):
+        """The nearest levels of 1, in dtype; which those are is decided in f32."""
+        found, weights = nearest(unit_weight.abs(), self.weights / self.weights[-1]), self.weights.to(dtype)
+        return weights[found] / weights[-1] * unit_weight.sign()
 
     def weight_node(self, g, weight, alpha, name):
         return g.constant(weight * alpha, name)
@@ -343,8 +356,8 @@ class Uniform:
     def __init__(self, bits):
         self.bits, self.most, self.input_most = bits, 2 ** (bits - 1) - 1, 2**bits - 1
 
-    def weight(self, unit_weight):
-        return torch.round(unit_weight * self.most) / self.most
+    def weight(self, unit_weight, dtype=torch.float32):
+        return torch.round(unit_weight * self.most).to(dtype) / self.most
 
     def weight_node(self, g, weight, alpha, name):
         scale = abs(float(alpha)) / self.most
@@ -398,25 +411,25 @@ def apot(name, state, grid, shape, mnist_stem, blocks):
     return g
 
 
-def apot_scores(state, grid, mnist_stem, blocks, x):
-    def norm(x, name):
-        return F.batch_norm(x, *(state[f"{name}.{p}"] for p in ("running_mean", "running_var", "weight", "bias")))
+def apot_scores(floats, grid, mnist_stem, blocks, x):
+    state = in_type(floats, x.dtype)
 
     def conv(x, name, stride, pad):
         alpha = state[name + ".act_alpha"]
         quantized = grid.input(torch.clamp(x / alpha, 0, 1)) * alpha
-        return F.conv2d(quantized, grid.weight(unit_weight(state, name)) * clip_of(state, name), None, stride, pad)
+        weight = grid.weight(unit_weight(floats, name), x.dtype) * clip_of(state, name)
+        return F.conv2d(quantized, weight, None, stride, pad)
 
-    stem = eight_bits(state["conv1.weight"])
-    x = F.relu(norm(F.conv2d(x, stem, None, *((2, 3) if mnist_stem else (1, 1))), "bn1"))
+    stem = eight_bits(floats["conv1.weight"]).to(x.dtype)
+    x = F.relu(norm(F.conv2d(x, stem, None, *((2, 3) if mnist_stem else (1, 1))), state, "bn1"))
     x = F.max_pool2d(x, 3, 2, 1) if mnist_stem else x
     for name, _, stride in blocks:
-        y = F.relu(norm(conv(x, name + ".conv1", stride, 1), name + ".bn1"))
-        y = norm(conv(y, name + ".conv2", 1, 1), name + ".bn2")
+        y = F.relu(norm(conv(x, name + ".conv1", stride, 1), state, name + ".bn1"))
+        y = norm(conv(y, name + ".conv2", 1, 1), state, name + ".bn2")
         if name + ".downsample.0.weight" in state:
-            x = norm(conv(x, name + ".downsample.0", stride, 0), name + ".downsample.1")
+            x = norm(conv(x, name + ".downsample.0", stride, 0), state, name + ".downsample.1")
         x = F.relu(y + x)
-    return F.linear(x.mean((2, 3)), eight_bits(state["fc.weight"]), state["fc.bias"])
+    return F.linear(x.mean((2, 3)), eight_bits(floats["fc.weight"]).to(x.dtype), state["fc.bias"])
 
 
 # ---- the list -----------------------------------------------------------------------------------
@@ -455,10 +468,14 @@ MODELS = {
 }
 
 
+def scores_of(model, state, pixels, dtype):
+    with torch.no_grad():
+        return np.concatenate([model.scores(state, torch.from_numpy(part).to(dtype)).numpy() for part in np.array_split(pixels, 10)])
+
+
 def check(name, model, state, samples, data):
     pixels, labels = samples
-    with torch.no_grad():
-        scores = np.concatenate([model.scores(state, torch.from_numpy(part)).numpy() for part in np.array_split(pixels, 10)])
+    scores = scores_of(model, state, pixels, torch.float32)
     golden = np.load(os.path.join(data, model.golden))
     off = np.abs(scores[:len(golden)] - golden).max(1)
     print(f"{name}: largest difference from golden {off.max():.2e}, rows off by more than 1e-3: {(off > 1e-3).sum()}, "
@@ -471,6 +488,7 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("names", nargs="*", default=[*MODELS, *SAMPLES])
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--exact", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
     for name in args.names:
@@ -483,6 +501,9 @@ def main():
             MODELS[name].graph(state).save(path + ".onnx")
             if args.check:
                 check(name, MODELS[name], state, samples, args.data)
+            if args.exact and not name.endswith("w1a1"):
+                exact = scores_of(MODELS[name], state, samples[0], torch.float64)
+                np.save(path + ".exact.npy", exact.astype(np.float32))
         print(name, len(samples[1]), samples[1].max() + 1, flush=True)
 
 

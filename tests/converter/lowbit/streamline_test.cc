@@ -297,5 +297,59 @@ TEST_CASE("lowbit: thresholds of long rows, some of which no sum or every sum re
   }
 }
 
+// APoT's weights as its trainer has them: a level of 1, rounded, times the clip value, rounded. Of
+// this clip value no f32 times 1 .. 10 gives all of them to the last bit.
+ir::Graph twice_rounded(float farther) {
+  auto g = ir::parse(R"(graph g
+input %x: f32[N,64]
+const %one: f32[1] = {1}
+const %zero: f32[1] = {0}
+const %w: f32[2,2] = {0, 0, 0, 0}
+node q = fake_quantize(%x, %one, %zero) {low=0, high=48} -> %q
+node y = linear(%q, %w) -> %y
+output %y
+)");
+  REQUIRE_MESSAGE(g.ok(), (g.ok() ? "" : g.error().message));
+  std::mt19937 rng(7);
+  for (ir::Value& v : g->values) {
+    if (v.name != "w") continue;
+    v.shape = {32, 64};
+    std::vector<float>& data = g->constants[static_cast<size_t>(v.constant)].data;
+    data.clear();
+    for (int i = 0; i < 32 * 64; ++i) {
+      constexpr float kLevels[] = {0, 1, 2, 3, 4, 6, 8, 10};
+      const float level = kLevels[rng() % 8] / 10.0f;
+      data.push_back((rng() % 2 > 0 ? -level : level) * 1.6727946f);
+      if (level == 0.1f) data.back() *= farther;
+    }
+  }
+  return *g;
+}
+
+TEST_CASE("lowbit: weights that a trainer rounded twice are integers, others stay floats") {
+  for (const float farther : {1.0f, 1.000002f}) {
+    CAPTURE(farther);
+    ir::Graph g = twice_rounded(farther);
+    std::vector<float> before;
+    for (const ir::Constant& c : g.constants)
+      if (c.data.size() == 32 * 64) before = c.data;
+    REQUIRE(before.size() == 32 * 64);
+    run(g, lowbit::steps_passes());
+    const quant::Encoding* found = nullptr;
+    for (const ir::Constant& c : g.constants)
+      if (c.encoding != nullptr) found = c.encoding.get();
+    REQUIRE((found != nullptr) == (farther == 1.0f));
+    if (found == nullptr) continue;
+    CHECK(quant::is_integer(*found));
+    const std::vector<float> made = quant::decode(*found, 32, 64);
+    int off = 0;
+    for (size_t i = 0; i < made.size(); ++i) {
+      off += made[i] != before[i];
+      CHECK(std::fabs(made[i] - before[i]) <= 0x1p-22f * std::fabs(before[i]));
+    }
+    CHECK(off > 0);  // it is not exact
+  }
+}
+
 }  // namespace
 }  // namespace qrt
