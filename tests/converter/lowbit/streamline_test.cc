@@ -300,29 +300,28 @@ TEST_CASE("lowbit: thresholds of long rows, some of which no sum or every sum re
 // APoT's weights as its trainer has them: a level of 1, rounded, times the clip value, rounded. Of
 // this clip value no f32 times 1 .. 10 gives all of them to the last bit.
 ir::Graph twice_rounded(float farther) {
+  std::string zeros = "0";
+  for (int i = 1; i < 32 * 64; ++i) zeros += ", 0";
   auto g = ir::parse(R"(graph g
 input %x: f32[N,64]
 const %one: f32[1] = {1}
 const %zero: f32[1] = {0}
-const %w: f32[2,2] = {0, 0, 0, 0}
+const %w: f32[32,64] = {)" +
+                     zeros + R"(}
 node q = fake_quantize(%x, %one, %zero) {low=0, high=48} -> %q
 node y = linear(%q, %w) -> %y
 output %y
 )");
   REQUIRE_MESSAGE(g.ok(), (g.ok() ? "" : g.error().message));
   std::mt19937 rng(7);
-  for (ir::Value& v : g->values) {
-    if (v.name != "w") continue;
-    v.shape = {32, 64};
-    std::vector<float>& data = g->constants[static_cast<size_t>(v.constant)].data;
-    data.clear();
-    for (int i = 0; i < 32 * 64; ++i) {
+  for (ir::Constant& c : g->constants)
+    for (float& weight : c.data) {
+      if (c.data.size() == 1) continue;
       constexpr float kLevels[] = {0, 1, 2, 3, 4, 6, 8, 10};
       const float level = kLevels[rng() % 8] / 10.0f;
-      data.push_back((rng() % 2 > 0 ? -level : level) * 1.6727946f);
-      if (level == 0.1f) data.back() *= farther;
+      weight = (rng() % 2 > 0 ? -level : level) * 1.6727946f;
+      if (level == 0.1f) weight *= farther;
     }
-  }
   return *g;
 }
 
