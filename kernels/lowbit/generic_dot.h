@@ -22,8 +22,11 @@
 //                                   factors of one lane may add up to: maps are such (map_reach())
 //   down8(v, shift)   bytes, other bits above; index(v) low four bits; look_up(table, i)
 //   repeat16(p)       the table
-// and for trits, which become codes of two bits first, bytes or words of a vector:
-//   or_ add8 sub8 set16 mul_high select(m, a, b) shl3 shl4
+// and for trits, of which four become codes of two bits first, in vectors of bytes:
+//   once(v)                   v, kept from being read again from memory
+//   or_ add8 sub8 min8 shl3   ninth(v): v / 9 of bytes below 81
+//   kLooksUp81                four trits of v below 81 come from look_up81(v), not ninth(), and
+//                             fifth ones have a sum of their own, which times(long, factor) mends
 //
 // Short sums of maddubs-like products: factors are below 16, so a product pair is within
 // 2 * 15 * 128 = 3840 and kWiden * kHalves of them within 16 bits for 4 * 2.
@@ -35,16 +38,18 @@
 namespace qrt::kernels::lowbit {
 namespace {
 
-// Trits 0, 1, 3 and 4 of a byte become codes of two bits, trit 2 stands alone: the order of places.
-constexpr uint8_t kTritAt[5] = {0, 1, 3, 4, 2};
-// Two trits of a number below 9, as codes of two bits.
+// Two trits of a number below 9 as codes of two bits, and such codes as the upper two of four.
 alignas(16) constexpr uint8_t kTwoTrits[16] = {0, 1, 2, 4, 5, 6, 8, 9, 10};
+alignas(16) constexpr uint8_t kUpperTrits[16] = {0, 16, 32, 64, 80, 96, 128, 144, 160};
+
+// 81 times this is 1 modulo 2^32.
+constexpr uint32_t kInverse81 = 0x781948b1;
 
 template <class V>
 void spread_trits(const SpreadArgs& a) {
   int8_t* to = a.to;
   for (size_t k0 = 0; k0 < a.inputs; k0 += 5 * V::kBytes)
-    for (const size_t trit : kTritAt)
+    for (size_t trit = 0; trit < 5; ++trit)
       for (size_t i = 0; i < V::kBytes; ++i) {
         const size_t k = k0 + 5 * i + trit;
         *to++ = static_cast<int8_t>(k < a.inputs ? a.x[k] ^ 0x80 : 0);
@@ -98,13 +103,15 @@ struct DotLoop {
   static constexpr bool kFives = kCodeBits == kTrits;
   static constexpr uint32_t kBits = kFives ? 2 : kCodeBits;
   static constexpr int kInByte = 8 / static_cast<int>(kBits);
-  // Sums of an output.
   static constexpr int kPlaces = kMapped ? V::kChains : kInByte / V::kHalves;
+  static constexpr bool kFifthAlone = kFives && V::kLooksUp81;
+  static constexpr int kSums = kPlaces + kFifthAlone;  // of an output
   // Bytes of x for a vector of codes.
   static constexpr size_t kBlock = V::kBytes * (kFives ? 5 : 8 / kBits);
 
 #define QRT_EACH_OUTPUT _Pragma("GCC unroll 4") for (int o = 0; o < V::kOutputs; ++o)
 #define QRT_EACH_PLACE _Pragma("GCC unroll 4") for (int s = 0; s < kPlaces; ++s)
+#define QRT_EACH_SUM _Pragma("GCC unroll 5") for (int s = 0; s < kSums; ++s)
 #define QRT_EACH_CODE _Pragma("GCC unroll 8") for (int s = 0; s < kInByte; ++s)
 
   // A vector of each of kCount rows.
@@ -112,7 +119,7 @@ struct DotLoop {
   static inline __attribute__((always_inline)) void block(const uint8_t* const* p, size_t at,
                                                           size_t ahead, const int8_t* x,
                                                           typename V::Vec flip,
-                                                          typename V::Short (*sum)[kPlaces]) {
+                                                          typename V::Short (*sum)[kSums]) {
 #define QRT_EACH_ROW _Pragma("GCC unroll 4") for (int o = 0; o < kCount; ++o)
     typename V::Vec w[kCount];
     QRT_EACH_ROW {
@@ -133,8 +140,9 @@ struct DotLoop {
       const typename V::Vec v = V::load(x + 4 * V::kBytes);
       QRT_EACH_ROW {
         typename V::Vec fifth;
-        trits(w[o], &w[o], &fifth);
-        sum[o][0] = V::mac(sum[o][0], fifth, v);
+        trits(V::once(w[o]), &w[o], &fifth);
+        constexpr int kFifth = kFifthAlone ? kPlaces : 0;
+        sum[o][kFifth] = V::mac(sum[o][kFifth], fifth, v);
       }
     }
     _Pragma("GCC unroll 2") for (int half = 0; half < V::kHalves; ++half) {
@@ -151,9 +159,9 @@ struct DotLoop {
   // its own, or sums would live in memory.
   static inline __attribute__((always_inline)) void some(
       const uint8_t* const (&p)[V::kOutputs], size_t blocks, const int8_t* x, typename V::Vec flip,
-      size_t ahead, typename V::Long (&to)[V::kOutputs][kPlaces]) {
-    typename V::Short sum[V::kOutputs][kPlaces];
-    QRT_EACH_OUTPUT QRT_EACH_PLACE sum[o][s] = V::zero();
+      size_t ahead, typename V::Long (&to)[V::kOutputs][kSums]) {
+    typename V::Short sum[V::kOutputs][kSums];
+    QRT_EACH_OUTPUT QRT_EACH_SUM sum[o][s] = V::zero();
     const int8_t* const end = x + blocks * kBlock;
     size_t at = 0;
     do {
@@ -163,7 +171,7 @@ struct DotLoop {
           block<kTogether>(p + o, at, ahead, x, flip, sum + o);
       at += V::kBytes, x += kBlock;
     } while (x != end);
-    QRT_EACH_OUTPUT QRT_EACH_PLACE to[o][s] = V::widen(to[o][s], sum[o][s]);
+    QRT_EACH_OUTPUT QRT_EACH_SUM to[o][s] = V::widen(to[o][s], sum[o][s]);
   }
 
   // Adds sums of `blocks` vectors of every row to `sums`. Of its own, or they would live in memory.
@@ -171,8 +179,8 @@ struct DotLoop {
                                              size_t blocks, const int8_t* x, typename V::Vec flip,
                                              size_t widen, size_t ahead, uint32_t* sums) {
     if (blocks == 0) return;
-    typename V::Long total[V::kOutputs][kPlaces];
-    QRT_EACH_OUTPUT QRT_EACH_PLACE total[o][s] = V::zero_long();
+    typename V::Long total[V::kOutputs][kSums];
+    QRT_EACH_OUTPUT QRT_EACH_SUM total[o][s] = V::zero_long();
     if constexpr (V::kWiden == 0) {
       some(rows, blocks, x, flip, ahead, total);
     } else {
@@ -189,26 +197,32 @@ struct DotLoop {
       all[o] = total[o][0];
       _Pragma("GCC unroll 4") for (int s = 1; s < kPlaces; ++s) all[o] =
           V::add_long(all[o], V::down(total[o][s], s * kShift));
+      if constexpr (kFifthAlone)
+        all[o] = V::add_long(all[o], V::times(total[o][kPlaces], kInverse81));
     }
     uint32_t more[V::kOutputs];
     V::across(all, more);
     for (int o = 0; o < V::kOutputs; ++o) sums[o] += more[o];
   }
 
-  // B / 27 has two trits, what is left of B / 9 one and what is left of B two. Quotients are upper
-  // halves of products of 16 bits, of even and of odd bytes.
-  static inline void trits(typename V::Vec b, typename V::Vec* codes, typename V::Vec* fifth) {
+  // A byte less 81, as long as that does not wrap, has four trits; what was taken is 81 times the
+  // fifth, and the lower two bits of that are the fifth itself.
+  static inline __attribute__((always_inline)) void trits(typename V::Vec b, typename V::Vec* codes,
+                                                          typename V::Vec* fifth) {
     using Vec = typename V::Vec;
-    const Vec low = V::set16(0x00ff), even = V::and_(b, low), odd = V::xor_(b, even);
-    const auto over = [&](uint16_t inverse) {
-      const Vec i = V::set16(inverse);
-      return V::select(low, V::mul_high(even, i), V::mul_high(odd, i));
-    };
-    const Vec q27 = over(2428), q9 = over(7282);  // 2^16 / 27, 2^16 / 9, rounded up
-    const Vec table = V::repeat16(kTwoTrits);
-    *fifth = V::sub8(q9, V::add8(q27, V::add8(q27, q27)));
-    const Vec rest = V::sub8(b, V::add8(q9, V::shl3(q9)));
-    *codes = V::or_(V::look_up(table, rest), V::shl4(V::look_up(table, q27)));
+    const Vec step = V::set1(81);
+    const Vec below162 = V::min8(b, V::sub8(b, step));
+    const Vec rest = V::min8(below162, V::sub8(below162, step));
+    *fifth = V::sub8(b, rest);
+    if constexpr (V::kLooksUp81) {
+      *codes = V::look_up81(rest);
+    } else {
+      *fifth = V::and_(*fifth, V::set1(3));
+      const Vec upper = V::ninth(rest);
+      const Vec lower = V::sub8(rest, V::add8(upper, V::shl3(upper)));
+      *codes = V::or_(V::look_up(V::repeat16(kTwoTrits), lower),
+                      V::look_up(V::repeat16(kUpperTrits), upper));
+    }
   }
 
   static typename V::Vec mask(int s) {
@@ -238,6 +252,7 @@ struct DotLoop {
   }
 #undef QRT_EACH_OUTPUT
 #undef QRT_EACH_PLACE
+#undef QRT_EACH_SUM
 #undef QRT_EACH_CODE
 
   static void run(const DotArgs& a) {

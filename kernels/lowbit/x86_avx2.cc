@@ -48,11 +48,19 @@ struct Avx2 : X86 {
   static Vec or_(Vec a, Vec b) { return _mm256_or_si256(a, b); }
   static Vec add8(Vec a, Vec b) { return _mm256_add_epi8(a, b); }
   static Vec sub8(Vec a, Vec b) { return _mm256_sub_epi8(a, b); }
-  static Vec set16(uint16_t x) { return _mm256_set1_epi16(static_cast<int16_t>(x)); }
-  static Vec mul_high(Vec a, Vec b) { return _mm256_mulhi_epu16(a, b); }
-  static Vec select(Vec m, Vec a, Vec b) { return _mm256_blendv_epi8(b, a, m); }
+  static Vec once(Vec v) {
+    __asm__("" : "+x"(v));
+    return v;
+  }
+  static Vec min8(Vec a, Vec b) { return _mm256_min_epu8(a, b); }
   static Vec shl3(Vec v) { return _mm256_slli_epi16(v, 3); }
-  static Vec shl4(Vec v) { return _mm256_slli_epi16(v, 4); }
+  // Upper halves of products of 16 bits: what is below an upper byte cannot carry into its ninth.
+  static constexpr bool kLooksUp81 = false;
+  static Vec ninth(Vec v) {
+    const Vec low = _mm256_set1_epi16(0x00ff), inverse = _mm256_set1_epi16(7282);  // 2^16 / 9
+    return _mm256_blendv_epi8(_mm256_mulhi_epu16(v, inverse),
+                              _mm256_mulhi_epu16(and_(v, low), inverse), low);
+  }
   static Vec repeat16(const uint8_t* p) { return _mm256_broadcastsi128_si256(load128(p)); }
   static Vec look_up(Vec table, Vec i) { return _mm256_shuffle_epi8(table, i); }
 };

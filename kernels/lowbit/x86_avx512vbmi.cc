@@ -22,6 +22,25 @@ struct Vbmi : Vnni<1> {
   static Vec look_up(Vec table, Vec i) { return _mm512_permutexvar_epi8(i, table); }
 };
 
+// Codes of four trits come from one table.
+struct TritTable81 {
+  alignas(64) uint8_t codes[128];
+  constexpr TritTable81() : codes{} {
+    for (unsigned i = 0; i < 81; ++i)
+      codes[i] = static_cast<uint8_t>(kTwoTrits[i % 9] | kUpperTrits[i / 9]);
+  }
+};
+constexpr TritTable81 kTritTable81;
+struct VbmiTrits : Vnni<1> {
+  static constexpr bool kLooksUp81 = true;
+  static Long times(Long v, uint32_t factor) {
+    return _mm512_mullo_epi32(v, _mm512_set1_epi32(static_cast<int>(factor)));
+  }
+  static Vec look_up81(Vec i) {
+    return _mm512_permutex2var_epi8(load(kTritTable81.codes), i, load(kTritTable81.codes + 64));
+  }
+};
+
 // 64 codes at a time. Factors are v(code) + 128 or code ^ flip: unsigned. kTables of 64 bytes hold
 // those of all codes; 3 stands for the four of 8 bits, whose bytes need no spreading.
 template <int kTables>
@@ -129,7 +148,9 @@ bool can_dot_vbmi(uint32_t bits, const int8_t* map) {
 
 void dot_vbmi(const DotArgs& a) {
   const uint32_t bits = a.packed.bits;
-  if (bits == kTrits || bits == 1 || bits == 2 || bits == 4)
+  if (bits == kTrits)
+    DotLoop<VbmiTrits, kTrits>::run(a);
+  else if (bits == 1 || bits == 2 || bits == 4)
     a.map != nullptr ? mapped_dot<Vbmi>(a) : dot_vnni(a);
   else if (bits == 7)
     SpreadLoop<2>::run(a);
