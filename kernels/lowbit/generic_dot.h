@@ -22,11 +22,11 @@
 //                                   factors of one lane may add up to: maps are such (map_reach())
 //   down8(v, shift)   bytes, other bits above; index(v) low four bits; look_up(table, i)
 //   repeat16(p)       the table
-// and for trits, of which four become codes of two bits first, in vectors of bytes:
+// and for trits, four of which become codes of two bits and are masked as such:
+//   trits(b, codes, fifth)    of bytes b, the last of them alone and times kFifth: 1, or 81, whose
+//                             sum times(long, factor) mends; split_trits() if there is
+//   or_ and_ add8 sub8 min8 shl3   ninth(v): v / 9 of bytes below 243
 //   once(v)                   v, kept from being read again from memory
-//   or_ add8 sub8 min8 shl3   ninth(v): v / 9 of bytes below 81
-//   kLooksUp81                four trits of v below 81 come from look_up81(v), not ninth(), and
-//                             fifth ones have a sum of their own, which times(long, factor) mends
 //
 // Short sums of maddubs-like products: factors are below 16, so a product pair is within
 // 2 * 15 * 128 = 3840 and kWiden * kHalves of them within 16 bits for 4 * 2.
@@ -44,6 +44,24 @@ alignas(16) constexpr uint8_t kUpperTrits[16] = {0, 16, 32, 64, 80, 96, 128, 144
 
 // 81 times this is 1 modulo 2^32.
 constexpr uint32_t kInverse81 = 0x781948b1;
+
+// v less `step` as often as that does not wrap, twice at most.
+template <class V, class Vec = typename V::Vec>
+inline __attribute__((always_inline)) Vec less_twice(Vec v, uint8_t step) {
+  const Vec by = V::set1(step), once = V::min8(v, V::sub8(v, by));
+  return V::min8(once, V::sub8(once, by));
+}
+
+// A ninth of a byte has three trits: two of its remainder by 9, the lower two bits of what is then
+// taken from it (0, 9 or 18) are the fifth.
+template <class V, class Vec = typename V::Vec>
+inline __attribute__((always_inline)) void split_trits(Vec b, Vec* codes, Vec* fifth) {
+  const Vec ninth = V::ninth(b), lower = V::sub8(b, V::add8(ninth, V::shl3(ninth)));
+  const Vec upper = less_twice<V>(ninth, 9);
+  *fifth = V::and_(V::sub8(ninth, upper), V::set1(3));
+  *codes = V::or_(V::look_up(V::repeat16(kTwoTrits), lower),
+                  V::look_up(V::repeat16(kUpperTrits), upper));
+}
 
 template <class V>
 void spread_trits(const SpreadArgs& a) {
@@ -104,7 +122,7 @@ struct DotLoop {
   static constexpr uint32_t kBits = kFives ? 2 : kCodeBits;
   static constexpr int kInByte = 8 / static_cast<int>(kBits);
   static constexpr int kPlaces = kMapped ? V::kChains : kInByte / V::kHalves;
-  static constexpr bool kFifthAlone = kFives && V::kLooksUp81;
+  static constexpr bool kFifthAlone = kFives && V::kFifth != 1;
   static constexpr int kSums = kPlaces + kFifthAlone;  // of an output
   // Bytes of x for a vector of codes.
   static constexpr size_t kBlock = V::kBytes * (kFives ? 5 : 8 / kBits);
@@ -140,9 +158,9 @@ struct DotLoop {
       const typename V::Vec v = V::load(x + 4 * V::kBytes);
       QRT_EACH_ROW {
         typename V::Vec fifth;
-        trits(V::once(w[o]), &w[o], &fifth);
-        constexpr int kFifth = kFifthAlone ? kPlaces : 0;
-        sum[o][kFifth] = V::mac(sum[o][kFifth], fifth, v);
+        V::trits(V::once(w[o]), &w[o], &fifth);
+        constexpr int kAt = kFifthAlone ? kPlaces : 0;
+        sum[o][kAt] = V::mac(sum[o][kAt], fifth, v);
       }
     }
     _Pragma("GCC unroll 2") for (int half = 0; half < V::kHalves; ++half) {
@@ -203,26 +221,6 @@ struct DotLoop {
     uint32_t more[V::kOutputs];
     V::across(all, more);
     for (int o = 0; o < V::kOutputs; ++o) sums[o] += more[o];
-  }
-
-  // A byte less 81, as long as that does not wrap, has four trits; what was taken is 81 times the
-  // fifth, and the lower two bits of that are the fifth itself.
-  static inline __attribute__((always_inline)) void trits(typename V::Vec b, typename V::Vec* codes,
-                                                          typename V::Vec* fifth) {
-    using Vec = typename V::Vec;
-    const Vec step = V::set1(81);
-    const Vec below162 = V::min8(b, V::sub8(b, step));
-    const Vec rest = V::min8(below162, V::sub8(below162, step));
-    *fifth = V::sub8(b, rest);
-    if constexpr (V::kLooksUp81) {
-      *codes = V::look_up81(rest);
-    } else {
-      *fifth = V::and_(*fifth, V::set1(3));
-      const Vec upper = V::ninth(rest);
-      const Vec lower = V::sub8(rest, V::add8(upper, V::shl3(upper)));
-      *codes = V::or_(V::look_up(V::repeat16(kTwoTrits), lower),
-                      V::look_up(V::repeat16(kUpperTrits), upper));
-    }
   }
 
   static typename V::Vec mask(int s) {

@@ -54,8 +54,9 @@ struct Avx2 : X86 {
   }
   static Vec min8(Vec a, Vec b) { return _mm256_min_epu8(a, b); }
   static Vec shl3(Vec v) { return _mm256_slli_epi16(v, 3); }
+  static constexpr uint32_t kFifth = 1;
+  static void trits(Vec b, Vec* codes, Vec* fifth) { split_trits<Avx2>(b, codes, fifth); }
   // Upper halves of products of 16 bits: what is below an upper byte cannot carry into its ninth.
-  static constexpr bool kLooksUp81 = false;
   static Vec ninth(Vec v) {
     const Vec low = _mm256_set1_epi16(0x00ff), inverse = _mm256_set1_epi16(7282);  // 2^16 / 9
     return _mm256_blendv_epi8(_mm256_mulhi_epu16(v, inverse),

@@ -32,12 +32,15 @@ struct TritTable81 {
 };
 constexpr TritTable81 kTritTable81;
 struct VbmiTrits : Vnni<1> {
-  static constexpr bool kLooksUp81 = true;
+  static constexpr uint32_t kFifth = 81;
+  static void trits(Vec b, Vec* codes, Vec* fifth) {
+    const Vec rest = less_twice<Avx512>(b, 81);
+    *fifth = sub8(b, rest);
+    *codes =
+        _mm512_permutex2var_epi8(load(kTritTable81.codes), rest, load(kTritTable81.codes + 64));
+  }
   static Long times(Long v, uint32_t factor) {
     return _mm512_mullo_epi32(v, _mm512_set1_epi32(static_cast<int>(factor)));
-  }
-  static Vec look_up81(Vec i) {
-    return _mm512_permutex2var_epi8(load(kTritTable81.codes), i, load(kTritTable81.codes + 64));
   }
 };
 

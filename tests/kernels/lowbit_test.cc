@@ -116,8 +116,8 @@ TEST_CASE("lowbit: codes become floats, every operation rounded on its own") {
 }
 
 TEST_CASE("lowbit: a row of bytes against rows of trits") {
-  for (const size_t inputs : {1u, 2u, 3u, 4u, 5u, 6u, 79u, 80u, 81u, 159u, 160u, 161u, 319u, 320u,
-                              321u, 322u, 323u, 324u, 325u, 1215u, 1601u, 5000u})
+  for (const size_t inputs : {1u,   2u,   3u,   4u,   5u,   6u,   79u,  80u,  81u,   159u,  160u,
+                              161u, 319u, 320u, 321u, 322u, 323u, 324u, 325u, 1215u, 1601u, 5000u})
     for (const size_t outputs : {1u, 3u, 4u, 9u})
       for (const bool extreme : {false, true}) {
         CAPTURE(inputs);
