@@ -137,7 +137,9 @@ void Field::add_ours(const std::string& level, kernels::IsaSet isa) {
                 {{"unpack8"}, {"unpack8", true}, {"masked_dot"}, {"unpack_dot"}});
     Coding trits{Coding::Kind::exact, 0, 0};
     trits.trits = true;
-    add_coded(level, isa, trits, {{"unpack8"}, {"unpack8", true}, {"masked_dot"}, {"unpack_dot"}});
+    add_coded(
+        level, isa, trits,
+        {{"unpack8"}, {"unpack8", true}, {"masked_dot"}, {"masked_dot", true}, {"unpack_dot"}});
     return;
   }
   const bool is_main = std::strcmp(shape_.set, "main") == 0;

@@ -161,7 +161,7 @@ void make_exact(Arena& keep, bool resident, Int8Strategy** to) {
   *to++ = make_decode8_strategy(keep, resident);
   *to++ = make_unpack8_strategy(keep, resident);
   *to++ = make_depthwise8_strategy(keep, resident);
-  *to++ = make_masked_dot_strategy(keep);
+  *to++ = make_masked_dot_strategy(keep, resident);
   *to++ = make_unpack_dot_strategy(keep);
   for (const kernels::shift::Kind kind :
        {kernels::shift::Kind::decode, kernels::shift::Kind::dot, kernels::shift::Kind::grouped,

@@ -114,7 +114,7 @@ class Int8Strategy {
 Int8Strategy* make_dense8_strategy(Arena& keep, bool resident);
 Int8Strategy* make_decode8_strategy(Arena& keep, bool resident);
 Int8Strategy* make_unpack8_strategy(Arena& keep, bool resident);
-Int8Strategy* make_masked_dot_strategy(Arena& keep);
+Int8Strategy* make_masked_dot_strategy(Arena& keep, bool resident);
 Int8Strategy* make_unpack_dot_strategy(Arena& keep);
 Int8Strategy* make_shift_strategy(Arena& keep, kernels::shift::Kind);
 Int8Strategy* make_depthwise8_strategy(Arena& keep, bool resident);

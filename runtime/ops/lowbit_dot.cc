@@ -1,7 +1,7 @@
 // Strategies for one or a few rows against codes of few bits, where a panel would be made to be
 // read once: `masked_dot` multiplies trits and codes as they lie in the file, of the widths and
-// tables that the kit of kernels/lowbit can; `unpack_dot` unpacks some rows of any codes to i8 and
-// multiplies these.
+// tables that the kit of kernels/lowbit can, or, where weights may be kept, trits as codes of two
+// bits; `unpack_dot` unpacks some rows of any codes to i8 and multiplies these.
 //
 //   item = one row of one group x a range of outputs               (split over threads)
 //
@@ -85,13 +85,15 @@ class RowByRow : public Int8Strategy {
 
 class MaskedDot final : public RowByRow {
  public:
+  explicit MaskedDot(bool resident) : resident_(resident) {}
+
   const char* name() const override { return "masked_dot"; }
   float cost_ns(const Int8Layer& layer) const override {
     if (!layer.packed() || layer.interleaved || layer.inputs > lb::kMaxDotInputs) return -1;
     const LowbitIntegers::Row row = layer.lowbit.row(0);
     const uint32_t bits = row.packed.bits;
     if (!layer.unpack->run->can_dot(bits, row.map)) return -1;
-    const float share = bits == lb::kTrits          ? kTritShare
+    const float share = bits == lb::kTrits          ? trit_share(layer)
                         : bits == 8                 ? kByteShare
                         : lb::dot_places(bits) == 1 ? kSpreadShare
                                                     : kShare;
@@ -107,6 +109,15 @@ class MaskedDot final : public RowByRow {
     row_stride_ = layer.outputs == 1
                       ? 0
                       : static_cast<size_t>(layer.lowbit.row(1).packed.codes - first.packed.codes);
+    uint8_t* pairs = nullptr;
+    if (resident_ && first.packed.bits == lb::kTrits) {
+      row_stride_ = (layer.inputs + 3) / 4;
+      const auto bytes = (CheckedSize(layer.outputs) * row_stride_).get();
+      if (bytes) pairs = static_cast<uint8_t*>(context.keep.allocate(*bytes, kLine));
+      if (pairs == nullptr) return layer_too_large();
+      context.weight_bytes += *bytes;
+      pairs_ = {pairs, pairs + *bytes, 2};
+    }
     constexpr size_t kSome = 10 * LowbitIntegers::kUnit;
     uint8_t codes[kSome];
     for (size_t n = 0; n < layer.outputs; ++n) {
@@ -118,10 +129,12 @@ class MaskedDot final : public RowByRow {
         kit.unpack({packed, some, codes});
         for (size_t i = 0; i < some; ++i)
           sums[n] += row.map ? row.map[codes[i]] : codes[i] ^ row.flip;
+        if (pairs != nullptr) pack_pairs(codes, some, pairs + n * row_stride_ + k / 4);
       }
     }
     sums_ = sums.data();
-    spread_bytes_ = round_up(lb::spread_bytes(kit, first.packed.bits, layer.inputs), kLine);
+    spread_bytes_ =
+        round_up(lb::spread_bytes(kit, row_of(layer, 0).packed.bits, layer.inputs), kLine);
     return prepare_rows(layer, spread_bytes_ + sizeof(int32_t), context);
   }
 
@@ -129,7 +142,7 @@ class MaskedDot final : public RowByRow {
   void range(const Int8Layer& layer, const RunContext& context, const Item& item, const uint8_t* x,
              bool is_new, uint8_t* work) const override {
     const lb::Kit& kit = *layer.unpack->run;
-    const LowbitIntegers::Row first = layer.lowbit.row(item.output);
+    const LowbitIntegers::Row first = row_of(layer, item.output);
     auto* spread = reinterpret_cast<int8_t*>(work);
     int32_t x_sum;  // of x - x_zero, behind the spread row
     if (is_new) {
@@ -169,9 +182,29 @@ class MaskedDot final : public RowByRow {
 
  private:
   // Of the predicted time of a row of i8, with 4096 x 4096 weights: of 1, 2 and 4 bits 0.4 to 0.6
-  // on AVX2, 0.4 to 0.7 on AVX-512; of others, VBMI: 1 and 1.3.
-  static constexpr float kShare = 0.6f, kTritShare = 1.1f, kSpreadShare = 1.0f, kByteShare = 1.3f;
+  // on AVX2, 0.4 to 0.7 on AVX-512; of trits 0.8, VBMI 0.6; of others, VBMI: 1 and 1.3.
+  static constexpr float kShare = 0.6f, kTritShare = 0.8f, kSpreadShare = 1.0f, kByteShare = 1.3f;
+
+  float trit_share(const Int8Layer& layer) const {
+    const bool looks_up = kernels::includes(layer.unpack->isa, kernels::x86_avx512vbmi);
+    return resident_ || looks_up ? kShare : kTritShare;
+  }
+  LowbitIntegers::Row row_of(const Int8Layer& layer, size_t n) const {
+    LowbitIntegers::Row row = layer.lowbit.row(n);
+    if (pairs_.codes != nullptr) row.packed = {pairs_.codes + n * row_stride_, pairs_.end, 2};
+    return row;
+  }
+  static void pack_pairs(const uint8_t* codes, size_t count, uint8_t* to) {
+    for (size_t i = 0; i < count; i += 4, ++to) {
+      *to = 0;
+      for (size_t j = i; j < count && j < i + 4; ++j)
+        *to = static_cast<uint8_t>(*to | codes[j] << 2 * (j - i));
+    }
+  }
+
+  const bool resident_;
   const int32_t* sums_ = nullptr;
+  lb::Packed pairs_{};  // of all outputs, where trits are kept as codes of two bits
   size_t row_stride_ = 0, spread_bytes_ = 0;
 };
 
@@ -229,8 +262,8 @@ class UnpackDot final : public RowByRow {
 
 }  // namespace
 
-Int8Strategy* make_masked_dot_strategy(Arena& keep) {
-  return keep.make<MaskedDot>();
+Int8Strategy* make_masked_dot_strategy(Arena& keep, bool resident) {
+  return keep.make<MaskedDot>(resident);
 }
 
 Int8Strategy* make_unpack_dot_strategy(Arena& keep) {

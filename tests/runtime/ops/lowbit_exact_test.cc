@@ -212,6 +212,42 @@ TEST_CASE("lowbit integers: any number of threads, kept panels") {
   }
 }
 
+TEST_CASE("lowbit integers: trits as they lie, and kept as codes of two bits") {
+  const LowbitSpec trits = exact_lowbit_specs().back();
+  REQUIRE(trits.trits);
+  for (const size_t inputs :
+       {1u,   2u,   3u,   4u,   5u,   6u,   59u,  60u,  61u,  64u,  159u, 160u,
+        161u, 319u, 320u, 321u, 322u, 323u, 324u, 325u, 400u, 401u, 1283u})
+    for (const size_t outputs : {1u, 6u, 131u}) {
+      CAPTURE(inputs);
+      CAPTURE(outputs);
+      IntegerLayer l;
+      make_linear(static_cast<int>(inputs % 3 + 1), static_cast<int>(inputs),
+                  static_cast<int>(outputs), weights_of(trits), kAll, &l);
+      for (const auto& row : kernels::lowbit::kKits) {
+        if (!kernels::includes(kernels::detect_isa(), row.isa)) continue;
+        CAPTURE(std::string(row.name));
+        for (const Mode mode : {Mode::compressed, Mode::dense})
+          for (const uint32_t threads : {1u, 3u})
+            for (const char* strategy : {"masked_dot", static_cast<const char*>(nullptr)}) {
+              OpRun run;
+              run.isa = row.isa, run.strategy = strategy, run.threads = threads, run.mode = mode;
+              run.repeats = 2;
+              HostTensor out = l.out;
+              const Status s = run(l.node, l.in, &out);
+              REQUIRE_MESSAGE(s.ok(), s.what());
+              CHECK(out.bytes == l.out.bytes);
+              CHECK(run.guards_held);
+              CHECK(run.repeatable);
+              CHECK(run.leaked == 0);
+              if (mode == Mode::compressed) CHECK(run.weight_bytes == 0);
+              if (mode == Mode::dense && strategy != nullptr)
+                CHECK(run.weight_bytes == outputs * ((inputs + 3) / 4));
+            }
+      }
+    }
+}
+
 TEST_CASE("lowbit integers: windows, strides, dilation, padding, groups, both orders") {
   const std::vector<LowbitSpec> specs = exact_lowbit_specs();
   for (const InputOrder order : {InputOrder::kh_kw_cin, InputOrder::cin_kh_kw})
