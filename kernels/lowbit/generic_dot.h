@@ -183,8 +183,8 @@ struct DotLoop {
     const int8_t* const end = x + blocks * kBlock;
     size_t at = 0;
     do {
-      // Outputs share vectors of x where there are registers for them.
-      constexpr int kTogether = V::kSharesX ? V::kOutputs : 1;
+      // Outputs share vectors of x where there are registers for them: trits need constants, too.
+      constexpr int kTogether = V::kSharesX ? (kFives ? 2 : V::kOutputs) : 1;
       _Pragma("GCC unroll 4") for (int o = 0; o < V::kOutputs; o += kTogether)
           block<kTogether>(p + o, at, ahead, x, flip, sum + o);
       at += V::kBytes, x += kBlock;

@@ -5,7 +5,7 @@
 # behind which it may spill. usage: spills.sh BUILD_DIR OBJDUMP
 set -euo pipefail
 build=${1:?usage: spills.sh BUILD_DIR OBJDUMP} objdump=${2:-objdump}
-functions='8multiplyI|8codebook4tileI|7look_upI|5buildI|12build_narrowI|11build_splitI|11fill_narrowI|5sweepI|11sweep_codesI|12sweep_planesI|4passI|7DotLoopI.*j4ELb.*4part|10SpreadLoopI.*4many|10count_rowsI.*V512'
+functions='8multiplyI|8codebook4tileI|7look_upI|5buildI|12build_narrowI|11build_splitI|11fill_narrowI|5sweepI|11sweep_codesI|12sweep_planesI|4passI|7DotLoopI.*j4ELb.*4part|7DotLoopI.*(9VbmiTrits|4Vnni).*j0ELb.*4part|10SpreadLoopI.*4many|10count_rowsI.*V512'
 behind='14multiply_bytesI'
 bad=0 seen=0
 for object in $(find "$build/kernels" -name 'x86_*.o'); do
