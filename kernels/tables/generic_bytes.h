@@ -139,7 +139,7 @@ void add_blocks(const Args& a, Fill f, Flow<V> flow, size_t blocks, uint8_t* tai
     flow.tables = f.tables;
     for (size_t i = done; i < done + count; ++i, flow.codes += row, flow.tables += K::kTable) {
       flow.ahead = (i + ahead < each ? ahead : blocks - each + ahead) * row;
-      sweep_outputs<V, BytesSweep<V, kCodes, kKeep, K::kTogether>>(a, flow, tail);
+      sweep_outputs<V, BytesSweep<V, kCodes, kKeep, K::kTogether>>(a, &flow, tail);
       flow.first = false;
     }
   }
@@ -148,7 +148,7 @@ void add_blocks(const Args& a, Fill f, Flow<V> flow, size_t blocks, uint8_t* tai
   if (left != 0) fill_some(kStreams * each, 0, left);
   for (size_t i = 0; i < left; ++i, flow.codes += row, flow.tables += K::kTable) {
     flow.ahead = row;
-    sweep_outputs<V, BytesSweep<V, kCodes, kKeep, 1>>(a, flow, tail);
+    sweep_outputs<V, BytesSweep<V, kCodes, kKeep, 1>>(a, &flow, tail);
     flow.first = false;
   }
 }

@@ -40,6 +40,10 @@ void entries_to_lanes(const Args& a, size_t lines, size_t (*byte)(size_t z, size
                       size_t (*entry)(size_t place, size_t half) = own_entry) {
   const size_t dwords = up_to(a.source.dim, 4) / 4, stride = a.source.entry_stride;
   const size_t last = (size_t{1} << a.source.bits) - 1;
+  const int32_t start = start_without_zero(a);
+  uint8_t zeros[4];
+  std::memset(zeros, a.x_zero, sizeof zeros);
+  const typename N::W zero = N::dup_x(zeros);
   for (size_t i = 0; i < a.source.books * lines; ++i) {
     const int8_t* const entries = entries_of(a, i / lines);
     for (size_t z = 0; z < 4; ++z) {
@@ -47,7 +51,6 @@ void entries_to_lanes(const Args& a, size_t lines, size_t (*byte)(size_t z, size
       for (size_t j = 0; j < N::kLanes; ++j) {
         const size_t e = entry(i % lines * N::kBytes + byte(z, j), lines * N::kBytes / 2);
         at[j] = static_cast<uint32_t>((e & last) * stride);
-        starts[z * N::kLanes + j] = start_of(a, entries + at[j], N::kOffset);
       }
       for (size_t d = 0; d < dwords; d += 4) {
         const typename N::Four f =
@@ -55,6 +58,11 @@ void entries_to_lanes(const Args& a, size_t lines, size_t (*byte)(size_t z, size
         for (size_t k = 0; k < least(4, dwords - d); ++k)
           N::put_e(to + ((d + k) * 4 + z) * N::kXBytes, f.v[k]);
       }
+      typename N::Sum sum = N::start(0);
+      for (size_t d = 0; d < dwords; ++d)
+        sum = N::mac_e(sum, N::load_x(to + (d * 4 + z) * N::kXBytes), zero);
+      N::store(starts + z * N::kLanes, N::total(sum));
+      for (size_t j = 0; j < N::kLanes; ++j) starts[z * N::kLanes + j] = start - starts[z * N::kLanes + j];
     }
     to += dwords * 4 * N::kXBytes, starts += N::kBytes;
   }

@@ -235,9 +235,9 @@ void planes_row(const Args& a, const PlanesPlan& p, size_t row) {
         taken = f.blocks - i >= kSome ? kSome : 1;
         flow.ahead = taken * flow.stride;
         if (taken == 1)
-          sweep_outputs<V, PlanesSweep<V, kCodes, 1>>(a, flow, at + p.tail);
+          sweep_outputs<V, PlanesSweep<V, kCodes, 1>>(a, &flow, at + p.tail);
         else
-          sweep_outputs<V, PlanesSweep<V, kCodes, kPlanesTogether<V, kCodes>>>(a, flow,
+          sweep_outputs<V, PlanesSweep<V, kCodes, kPlanesTogether<V, kCodes>>>(a, &flow,
                                                                                at + p.tail);
         flow.codes += taken * flow.stride, flow.tables += taken * kPlanes * kTable;
         flow.first = false;

@@ -131,31 +131,35 @@ struct BytesSweep {
   static void run(const Flow<V>& k) { sweep_codes<V, kCodes, kKeep, kBlocks>(k); }
 };
 
-// All outputs. Chunks of which V::kBytes cannot be read go by a copy of their codes: one that is
-// not whole, and the last one of the file.
+// All outputs; sets the chunks of k, and `ahead` to 0 where the file ends. Chunks of which V::kBytes
+// cannot be read go by a copy of their codes: one that is not whole, and the last one of the file.
+// k is not passed by value: a copy of what was just written waits until it is in the cache.
 template <class V, class Sweep>
-void sweep_outputs(const Args& a, Flow<V> k, uint8_t* copy) {
+void sweep_outputs(const Args& a, Flow<V>* k, uint8_t* copy) {
   constexpr size_t kOutputs = Sweep::kOutputs, kBlocks = Sweep::kTaken;
   const int8::Coded& s = a.source;
-  const uint8_t* const last = k.codes + (kBlocks - 1) * k.stride;
-  k.chunks = a.outputs / kOutputs;
+  const uint8_t* const last = k->codes + (kBlocks - 1) * k->stride;
+  size_t chunks = a.outputs / kOutputs;
   // Codes of few bits are less than half a vector apart: it may be more than one chunk.
-  while (k.chunks != 0 &&
-         static_cast<size_t>(s.codes_end - last) < (k.chunks - 1) * k.step + Sweep::kReads)
-    --k.chunks;
-  if (static_cast<size_t>(s.codes_end - last) <= k.ahead + s.row_bytes) k.ahead = 0;
-  Sweep::run(k);
-  const uint8_t* from = k.codes + k.chunks * k.step;
-  size_t n = k.chunks * kOutputs;
-  const size_t apart = k.stride;
-  k.codes = copy, k.stride = V::kBytes, k.ahead = 0;
-  for (k.acc += k.chunks * Sweep::kAccBytes, k.chunks = 1; n < a.outputs;
-       n += kOutputs, from += k.step) {
+  while (chunks != 0 &&
+         static_cast<size_t>(s.codes_end - last) < (chunks - 1) * k->step + Sweep::kReads)
+    --chunks;
+  k->chunks = chunks;
+  if (static_cast<size_t>(s.codes_end - last) <= k->ahead + s.row_bytes) k->ahead = 0;
+  Sweep::run(*k);
+  size_t n = chunks * kOutputs;
+  if (n >= a.outputs) return;
+  Flow<V> tail = *k;
+  const uint8_t* from = k->codes + chunks * k->step;
+  tail.codes = copy, tail.stride = V::kBytes, tail.ahead = 0;
+  for (tail.acc += chunks * Sweep::kAccBytes, tail.chunks = 1; n < a.outputs;
+       n += kOutputs, from += k->step) {
     const size_t left = least(kOutputs, a.outputs - n);
     const size_t bytes = (a.first_output * s.bits % 8 + left * s.bits + 7) / 8;
-    for (size_t b = 0; b < kBlocks; ++b) std::memcpy(copy + b * V::kBytes, from + b * apart, bytes);
-    Sweep::run(k);
-    k.acc += Sweep::kAccBytes;
+    for (size_t b = 0; b < kBlocks; ++b)
+      std::memcpy(copy + b * V::kBytes, from + b * k->stride, bytes);
+    Sweep::run(tail);
+    tail.acc += Sweep::kAccBytes;
   }
 }
 

@@ -59,16 +59,21 @@ inline int32_t planes_bias(uint32_t dim) {
   return static_cast<int32_t>((dim * 255 * 127 + 65535) / 65536 * 65536);
 }
 
-// What an inner product starts from: the half that rounds, what makes bytes unsigned, and what the
-// zero of x takes away from each product. `offset` is what the ISA takes from every x by itself.
+// What an inner product starts from where x is all zeros, as the ISA takes them: the half that
+// rounds, and what makes bytes unsigned.
+inline int32_t start_without_zero(const Args& a) {
+  if (a.keep == kExactBits) return planes_bias(a.source.dim);
+  const int32_t positive = a.keep == 12 ? 0 : 1 << (a.keep - 1 + a.shift);
+  return (1 << (a.shift - 1)) + positive;
+}
+
+// The same with what the zero of x takes away from each product. `offset` is what the ISA takes
+// from every x by itself.
 inline int32_t start_of(const Args& a, const int8_t* entry, int32_t offset) {
   int32_t sum = 0;
   if (offset != a.x_zero)
     for (uint32_t t = 0; t < a.source.dim; ++t) sum += entry[t];
-  const int32_t zero = (offset - a.x_zero) * sum;
-  if (a.keep == kExactBits) return planes_bias(a.source.dim) + zero;
-  const int32_t positive = a.keep == 12 ? 0 : 1 << (a.keep - 1 + a.shift);
-  return (1 << (a.shift - 1)) + positive + zero;
+  return start_without_zero(a) + (offset - a.x_zero) * sum;
 }
 
 // Rows of a call from its first on.
