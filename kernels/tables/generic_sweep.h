@@ -59,7 +59,7 @@ inline typename V::Vec pick(const typename V::Vec* t, typename V::Vec at) {
 // Whether sums of even and of odd codes are apart from the first lookup on: a vector that has
 // to look them up apart adds two blocks at a time.
 template <class V, Codes kCodes>
-inline constexpr bool kIsApart = V::kApart&& kCodes == Codes::bytes;
+inline constexpr bool kIsApart = V::kApart&& kCodes != Codes::nibbles;
 
 // kBlocks blocks. Codes of the next pass are asked for up to L2: L1 can wait for 24 lines from
 // memory, L2 for 48, and from L2 they come in time.
@@ -89,9 +89,9 @@ __attribute__((noinline)) void sweep_codes(const Flow<V>& k) {
     }
     const uint8_t* p = codes;
     if constexpr (kIsApart<V, kCodes>) {
-      if constexpr (kBlocks == 1) s[0] = V::acc_one(s[0], t[0], p);
+      if constexpr (kBlocks == 1) s[0] = V::template acc_one<K::kTable>(s[0], spread, t[0], p);
       _Pragma("GCC unroll 4") for (int b = 0; b + 1 < kBlocks; b += 2, p += 2 * stride) {
-        s[0] = V::acc_two(s[0], t[b], p, t[b + 1], p + stride);
+        s[0] = V::template acc_two<K::kTable>(s[0], spread, t[b], p, t[b + 1], p + stride);
         __builtin_prefetch(p + ahead, 0, 2), __builtin_prefetch(p + stride + ahead, 0, 2);
       }
       V::store8(acc, s[0]);
@@ -127,7 +127,8 @@ template <class V, Codes kCodes, int kKeep, int kBlocks>
 struct BytesSweep {
   static constexpr size_t kTaken = kBlocks, kOutputs = Kind<kCodes>::kLines * V::kBytes;
   static constexpr size_t kAccBytes = 2 * kOutputs;
-  static constexpr size_t kReads = V::kBytes + (kIsApart<V, kCodes> ? 1 : 0);
+  static constexpr size_t kReads =
+      V::kBytes + (kIsApart<V, kCodes> && kCodes == Codes::bytes ? 1 : 0);
   static void run(const Flow<V>& k) { sweep_codes<V, kCodes, kKeep, kBlocks>(k); }
 };
 

@@ -41,7 +41,7 @@ float registers_cost_ns(const Shape& s) {
   return Registers<Zmm>::cost_ns(s, kRegistersCost);
 }
 
-constexpr BytesCost kBytesCost = {2.2f, 1.5f, 1.2f, 0.9f, 3.1f, 3.2f, 2.6f, 0.25f};
+constexpr BytesCost kBytesCost = {2.2f, 1.5f, 1.2f, 0.9f, 2.4f, 2.5f, 2.4f, 0.25f};
 float bytes_cost_ns(const Shape& s) {
   return Shuffled<Paired>::cost_ns(s, kBytesCost);
 }

@@ -42,7 +42,7 @@ float registers_cost_ns(const Shape& s) {
 }
 
 // As in x86_avx512vbmi.cc.
-constexpr BytesCost kBytesCost = {2.2f, 0.75f, 1.2f, 0.9f, 3.1f, 3.2f, 2.4f, 0.25f};
+constexpr BytesCost kBytesCost = {2.2f, 0.75f, 1.2f, 0.9f, 2.4f, 2.5f, 2.4f, 0.25f};
 float bytes_cost_ns(const Shape& s) {
   return Shuffled<Paired>::cost_ns(s, kBytesCost);
 }

@@ -361,7 +361,7 @@ TEST_CASE("tables: entries at the limits of sums of 16 bits") {
 
 TEST_CASE("tables: layers so deep that sums pass 16 bits, all sums at an end") {
   for (const uint32_t keep : kKeeps) {
-    for (const uint32_t bits : {0u, 4u, 8u}) {
+    for (const uint32_t bits : {0u, 4u, 6u, 7u, 8u}) {
       for (const size_t blocks : {15u, 16u, 17u, 31u, 255u, 256u, 257u, 512u, 700u}) {
         for (const int8_t sign : {-127, 127}) {
           Layer layer({keep, shift_of(keep), bits, 4, 18, blocks * 4, 20, 1});
