@@ -61,8 +61,10 @@ void entries_to_lanes(const Args& a, size_t lines, size_t (*byte)(size_t z, size
       typename N::Sum sum = N::start(0);
       for (size_t d = 0; d < dwords; ++d)
         sum = N::mac_e(sum, N::load_x(to + (d * 4 + z) * N::kXBytes), zero);
-      N::store(starts + z * N::kLanes, N::total(sum));
-      for (size_t j = 0; j < N::kLanes; ++j) starts[z * N::kLanes + j] = start - starts[z * N::kLanes + j];
+      const typename N::Vec taken = N::total(sum);
+      int32_t* const lanes = starts + z * N::kLanes;
+      std::memcpy(lanes, &taken, sizeof taken);
+      for (size_t j = 0; j < N::kLanes; ++j) lanes[j] = start - lanes[j];
     }
     to += dwords * 4 * N::kXBytes, starts += N::kBytes;
   }

@@ -132,9 +132,10 @@ struct BytesSweep {
   static void run(const Flow<V>& k) { sweep_codes<V, kCodes, kKeep, kBlocks>(k); }
 };
 
-// All outputs; sets the chunks of k, and `ahead` to 0 where the file ends. Chunks of which V::kBytes
-// cannot be read go by a copy of their codes: one that is not whole, and the last one of the file.
-// k is not passed by value: a copy of what was just written waits until it is in the cache.
+// All outputs; sets the chunks of k, and `ahead` to 0 where the file ends. Chunks of which
+// V::kBytes cannot be read go by a copy of their codes: one that is not whole, and the last one of
+// the file. k is not passed by value: a copy of what was just written waits until it is in the
+// cache.
 template <class V, class Sweep>
 void sweep_outputs(const Args& a, Flow<V>* k, uint8_t* copy) {
   constexpr size_t kOutputs = Sweep::kOutputs, kBlocks = Sweep::kTaken;
