@@ -315,9 +315,12 @@ bool parse_command_line(int argc, char** argv, ConvertOptions& o) {
                  "Per cent of output energy that rounded tables may cost; 0: exact sums only")
       ->check(CLI::Range(0.0, 100.0))
       ->check(finite);
-  app.add_option("--lattice", lattice,
-                 "Weights that lie on a grid, a table or a codebook already are stored as such: "
-                 "exact, off, or how far off they may be, as a part of the largest (0.001)");
+  app.add_option(
+      "--lattice", lattice,
+      "Weights that lie on a grid, a table or a codebook already are stored as such: "
+      "exact, off, or how far off they may be, as a part of the largest (0.001). Between "
+      "quantizers, weights that miss a grid by a trainer's f32 roundings alone (2^-22 of "
+      "each) count as exact, unless --no-lowbit");
   app.add_option("--calibrate", o.calibrate,
                  "Sample inputs: .npy, or a directory of .npy or pictures");
   app.add_option("--calibrate-rows", o.calibrate_rows, "At most so many samples")

@@ -143,11 +143,12 @@ class Finder {
     const lattice::Weights floats{*data, outputs, inputs,
                                   inputs / std::max<int64_t>(weight.shape[1], 1), false};
     auto found = lattice::find(floats, {});
-    if (!found || !quant::is_integer(*found)) found = rounded_integers(floats);
+    const bool exact = found && quant::is_integer(*found);
+    if (!exact) found = rounded_integers(floats);
     if (!found) return;
     ir::Constant c;
     c.encoding = std::make_shared<const quant::Encoding>(std::move(*found));
-    c.source = "lattice";
+    c.source = exact ? "lattice" : "lattice but for roundings";
     const ValueId made = ir::add_constant(g_, weight.name, weight.shape, std::move(c));
     g_.nodes[at(i)].in[1] = made;
   }
