@@ -109,28 +109,29 @@ Tables::Act Tables::activation(ir::Clamp c) {
 
 namespace {
 
-// Start and step of every output's thresholds; nothing where some are not even.
-std::vector<int64_t> even_thresholds(const Operator& op) {
-  std::vector<int64_t> all;
+// Start and step of every output's thresholds, as far as these are even; then the other outputs'
+// one by one, in place of whose start and step stand their number among these and -1.
+std::string even_thresholds(const Operator& op) {
+  std::vector<int64_t> lines, listed;
   const std::span<const int64_t> rows = op.thresholds;
   for (size_t at = 0; at < rows.size(); at += op.thresholds_each) {
     const auto row = rows.subspan(at, op.thresholds_each);
     const auto steps = even_steps(row, row);
-    if (!steps) return {};
-    all.push_back(steps->start), all.push_back(steps->step);
+    const auto place = static_cast<int64_t>(listed.size() / op.thresholds_each);
+    if (!steps) listed.insert(listed.end(), row.begin(), row.end());
+    lines.push_back(steps ? steps->start : place), lines.push_back(steps ? steps->step : -1);
   }
-  return all;
+  return int_bytes(ir::ElementType::i64, lines) + int_bytes(ir::ElementType::i32, listed);
 }
 
 }  // namespace
 
 void Tables::place_thresholds(const Operator& op) {
   if (op.thresholds.empty()) return;
-  const std::vector<int64_t> even = even_thresholds(op);
-  const bool shorter = !even.empty() && op.thresholds_each > 4;  // 16 bytes instead of 4 for each
-  thresholds_[&op] = {bulk_.add_codes(shorter ? int_bytes(ir::ElementType::i64, even)
-                                              : int_bytes(ir::ElementType::i32, op.thresholds)),
-                      shorter};
+  const std::string even = even_thresholds(op);
+  const bool shorter = even.size() < 4 * op.thresholds.size();
+  thresholds_[&op] = {
+      bulk_.add_codes(shorter ? even : int_bytes(ir::ElementType::i32, op.thresholds)), shorter};
 }
 
 template <class Layer>

@@ -63,14 +63,56 @@ Status read_window(const T& t, Window* w) {
   return {};
 }
 
-// Starts and steps that give thresholds of 32 bits which do not fall.
-Status check_even_thresholds(Span<const int64_t> lines) {
+// Starts and steps that give thresholds of 32 bits which do not fall, or take the rows listed
+// behind them one after the other.
+Status check_even_thresholds(Span<const int64_t> lines, size_t listed) {
   constexpr int64_t kMostStart = int64_t{1} << 61, kMostStep = int64_t{1} << 52;
-  for (size_t i = 0; i < lines.size(); i += 2)
-    QRT_REQUIRE(lines[i] >= -kMostStart && lines[i] <= kMostStart && lines[i + 1] >= 0 &&
-                    lines[i + 1] <= kMostStep,
+  size_t row = 0;
+  for (size_t i = 0; i < lines.size(); i += 2) {
+    const int64_t start = lines[i], step = lines[i + 1];
+    if (step == -1) {
+      QRT_REQUIRE(start == static_cast<int64_t>(row) && row < listed, kBadModel, 156,
+                  "thresholds that are listed do not follow each other");
+      ++row;
+      continue;
+    }
+    QRT_REQUIRE(start >= -kMostStart && start <= kMostStart && step >= 0 && step <= kMostStep,
                 kBadModel, 156, "even thresholds fall, or are beyond 32 bits");
+  }
+  QRT_REQUIRE(row == listed, kBadModel, 156, "thresholds are listed that no output takes");
   return {};
+}
+
+Status check_rising(Span<const int32_t> rows, size_t count) {
+  for (size_t i = 1; i < rows.size(); ++i)
+    QRT_REQUIRE(i % count == 0 || rows[i - 1] <= rows[i], kBadModel, 156,
+                "the thresholds of an output fall");
+  return {};
+}
+
+// The thresholds' buffer: i32 of every output; or starts and steps, then i32 of the outputs that
+// are listed.
+Status read_threshold_rows(Reader& r, const fb::Epilogue& e, uint32_t outputs, Epilogue* out) {
+  const size_t count = out->threshold_count;
+  Bytes bytes;
+  QRT_TRY(read_buffer(r, e.thresholds(), &bytes));
+  size_t lines = 0;
+  if (e.even_thresholds()) {
+    const auto least = (CheckedSize(outputs) * 16).get();
+    QRT_REQUIRE(least && bytes.size() >= *least && (bytes.size() - *least) % (count * 4) == 0,
+                kBadModel, 156, "the thresholds' buffer has the wrong size");
+    lines = *least;
+  } else {
+    QRT_TRY(equal_size(bytes.size(), CheckedSize(outputs) * (count * 4), 156,
+                       "the thresholds' buffer has the wrong size"));
+  }
+  QRT_TRY(claim(r, e.thresholds()));
+  out->even_thresholds = {reinterpret_cast<const int64_t*>(bytes.data()), lines / 8};
+  out->thresholds = {reinterpret_cast<const int32_t*>(bytes.data() + lines),
+                     (bytes.size() - lines) / 4};
+  if (e.even_thresholds())
+    QRT_TRY(check_even_thresholds(out->even_thresholds, out->thresholds.size() / count));
+  return check_rising(out->thresholds, count);
 }
 
 // Counts of thresholds that a sum reaches become bytes, so both ends must be one, and the sum is
@@ -92,24 +134,10 @@ Status read_thresholds(Reader& r, const fb::Epilogue& e, const Weights& w, Epilo
               "thresholds are for layers of exact numerics only");
   QRT_REQUIRE(w.encoding != Encoding::table || w.table.scales.axis != ScaleAxis::group, kBadModel,
               157, "thresholds of sums with a scale per group of inputs");
-  Bytes bytes;
-  const uint64_t each = e.even_thresholds() ? 16 : static_cast<uint64_t>(count) * 4;
-  QRT_TRY(read_buffer(r, e.thresholds(), &bytes));
-  QRT_TRY(equal_size(bytes.size(), CheckedSize(w.outputs) * each, 156,
-                     "the thresholds' buffer has the wrong size"));
-  QRT_TRY(claim(r, e.thresholds()));
   out->threshold_count = static_cast<uint32_t>(count);
   out->threshold_first = static_cast<uint32_t>(first);
   out->threshold_step = static_cast<uint32_t>(step);
-  if (e.even_thresholds()) {
-    out->even_thresholds = {reinterpret_cast<const int64_t*>(bytes.data()), bytes.size() / 8};
-    return check_even_thresholds(out->even_thresholds);
-  }
-  out->thresholds = {reinterpret_cast<const int32_t*>(bytes.data()), bytes.size() / 4};
-  for (size_t i = 1; i < out->thresholds.size(); ++i)
-    QRT_REQUIRE(i % static_cast<size_t>(count) == 0 || out->thresholds[i - 1] <= out->thresholds[i],
-                kBadModel, 156, "the thresholds of an output fall");
-  return {};
+  return read_threshold_rows(r, e, w.outputs, out);
 }
 
 // The bias is in units of the sum, so nothing in others may stand beside it.

@@ -1,6 +1,5 @@
-// What operators are and what their options say, as plain structs: the checked
-// copies of the tables in schema/qrt.fbs. Values of the enums equal those of the
-// schema; model.cc holds the static_asserts.
+// What operators are and what their options say, as plain structs: the checked copies of the tables
+// in schema/qrt.fbs. Values of the enums equal those of the schema; model.cc holds static_asserts.
 #ifndef QRT_RUNTIME_MODEL_OPERATORS_H_
 #define QRT_RUNTIME_MODEL_OPERATORS_H_
 
@@ -51,16 +50,18 @@ struct Epilogue {
   Constant scale, bias;
   bool residual = false;
   Clamp clamp;
-  // Of layers of integers, with nothing of the above: [output][count], see ../../schema/qrt.fbs.
-  Span<const int32_t> thresholds = {};
+  Span<const int32_t> thresholds = {};  // of integers, with nothing else: ../../schema/qrt.fbs
+  Span<const int64_t> even_thresholds = {};
   uint32_t threshold_count = 0, threshold_first = 0, threshold_step = 0;
-  Span<const int64_t> even_thresholds = {};  // [output][start, step] instead of them
   int64_t threshold(size_t n, size_t i) const {
     if (even_thresholds.size() == 0) return thresholds[n * threshold_count + i];
-    return (even_thresholds[2 * n] + static_cast<int64_t>(i) * even_thresholds[2 * n + 1]) >> 32;
+    const int64_t* line = &even_thresholds[2 * n];  // start and step
+    if (line[1] < 0) return thresholds[static_cast<size_t>(line[0]) * threshold_count + i];
+    return (line[0] + static_cast<int64_t>(i) * line[1]) >> 32;
   }
   bool counts_outputs(size_t n) const {
-    return thresholds.size() + threshold_count * even_thresholds.size() / 2 == n * threshold_count;
+    const size_t lines = even_thresholds.size();
+    return lines != 0 ? lines == 2 * n : thresholds.size() == n * threshold_count;
   }
   bool bias_first = false;  // (sum + bias) * scale: of layers of integers that give bytes
 };

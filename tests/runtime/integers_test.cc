@@ -208,6 +208,83 @@ TEST_CASE("integers: even thresholds") {
   });
 }
 
+// 40 outputs of three thresholds; those of output 7 and 9 are listed behind the lines.
+TEST_CASE("integers: even thresholds, and some that are listed") {
+  static const auto mixed = [](IntegerModel& m, std::vector<int64_t> places,
+                               std::vector<int32_t> listed) {
+    fb::EpilogueT& e = *m.op(m.conv_stem).conv2d->epilogue;
+    e = {};
+    std::vector<int64_t> lines;
+    for (size_t n = 0; n < 40; ++n) {
+      const bool is_listed = n == 7 || n == 9;
+      lines.push_back(is_listed ? places[n == 9] : 5), lines.push_back(is_listed ? -1 : 0);
+    }
+    std::vector<uint8_t> bytes(lines.size() * 8 + listed.size() * 4);
+    std::memcpy(bytes.data(), lines.data(), lines.size() * 8);
+    std::memcpy(bytes.data() + lines.size() * 8, listed.data(), listed.size() * 4);
+    e.even_thresholds = true, e.thresholds = m.b.buffer(bytes);
+    e.threshold_count = 3, e.threshold_step = 1;
+  };
+  constexpr int32_t kLeast = INT32_MIN, kMost = INT32_MAX;
+  check_changes({
+      {"as it is",
+       [](IntegerModel& m) {
+         mixed(m, {0, 1}, {-4, 0, 90, 1, 1, 2});
+       },
+       0},
+      {"any 32 bits",
+       [](IntegerModel& m) {
+         mixed(m, {0, 1}, {kLeast, 0, kMost, kLeast, kLeast, kMost});
+       },
+       0},
+      {"another order",
+       [](IntegerModel& m) {
+         mixed(m, {1, 0}, {-4, 0, 90, 1, 1, 2});
+       },
+       156},
+      {"twice",
+       [](IntegerModel& m) {
+         mixed(m, {0, 0}, {-4, 0, 90, 1, 1, 2});
+       },
+       156},
+      {"before the first",
+       [](IntegerModel& m) {
+         mixed(m, {-1, 0}, {-4, 0, 90, 1, 1, 2});
+       },
+       156},
+      {"beyond the last",
+       [](IntegerModel& m) {
+         mixed(m, {0, 2}, {-4, 0, 90, 1, 1, 2});
+       },
+       156},
+      {"too few",
+       [](IntegerModel& m) {
+         mixed(m, {0, 1}, {-4, 0, 90});
+       },
+       156},
+      {"none",
+       [](IntegerModel& m) {
+         mixed(m, {0, 1}, {});
+       },
+       156},
+      {"one more",
+       [](IntegerModel& m) {
+         mixed(m, {0, 1}, {-4, 0, 90, 1, 1, 2, 3, 4, 5});
+       },
+       156},
+      {"a part of one more",
+       [](IntegerModel& m) {
+         mixed(m, {0, 1}, {-4, 0, 90, 1, 1, 2, 3});
+       },
+       156},
+      {"falling",
+       [](IntegerModel& m) {
+         mixed(m, {0, 1}, {-4, 0, 90, 1, 2, 1});
+       },
+       156},
+  });
+}
+
 TEST_CASE("integers: rounding of tables") {
   check_changes({
       {"bits 9", [](IntegerModel& m) { m.weights(m.w_tables).table_bits = 9; }, 152},

@@ -297,6 +297,42 @@ TEST_CASE("lowbit: thresholds of long rows, some of which no sum or every sum re
   }
 }
 
+// One of four outputs has a threshold off its line: the file has three lines and that output's
+// thresholds, and every output counts what it counted before.
+TEST_CASE("lowbit: outputs whose thresholds are not even are listed behind those whose are") {
+  const auto g = ir::parse(R"(graph g
+input %x: f32[N,4]
+const %w: f32[4,4] = integers {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1} scales {1, 1, 1, 1}
+const %t: i32[4,8] = {-40, -30, -20, -10, 0, 10, 20, 30, -8, -7, -6, -5, -4, -3, -2, -1, -40, -30, -20, 0, 1, 2, 9, 64, 0, 0, 0, 0, 0, 0, 0, 0}
+node q = quantize(%x) -> %xq: f32[N,4] bytes(1, 128)
+node a = linear(%xq, %w, %t) {thresholds=true, step=1} -> %a: f32[N,4] bytes(1, 0)
+node y = quantize(%a) -> %y: f32[N,4]
+output %y
+)");
+  REQUIRE_MESSAGE(g.ok(), (g.ok() ? "" : g.error().message));
+  const auto lowered = lower::lower(*g);
+  REQUIRE_MESSAGE(lowered.ok(), (lowered.ok() ? "" : lowered.error().message));
+  const auto file = emit::emit(*lowered, {});
+  REQUIRE_MESSAGE(file.ok(), (file.ok() ? "" : file.error().message));
+  const testing::OpenedFile opened(*file);
+  REQUIRE_MESSAGE(opened.status.ok(), opened.status.what());
+  for (const Node& n : opened.model.nodes) {
+    if (n.kind != OpKind::linear) continue;
+    CHECK(n.linear->epilogue.even_thresholds.size() == 2 * 4);
+    CHECK(n.linear->epilogue.thresholds.size() == 8);
+    CHECK(n.linear->epilogue.threshold(0, 7) == 30);
+    CHECK(n.linear->epilogue.threshold(2, 3) == 0);
+    CHECK(n.linear->epilogue.threshold(2, 7) == 64);
+    CHECK(n.linear->epilogue.threshold(3, 0) == 0);
+  }
+  for (int v = -128; v < 128; ++v) {
+    const eval::Tensor x{ir::ElementType::f32, {1, 4}, std::vector<float>(4, float(v)), {}};
+    auto want = eval::evaluate(*g, {&x, 1});
+    REQUIRE(want.ok());
+    CHECK(testing::run_file(*file, {x})[0].data == (*want)[0].data);
+  }
+}
+
 // APoT's weights as its trainer has them: a level of 1, rounded, times the clip value, rounded. Of
 // this clip value no f32 times 1 .. 10 gives all of them to the last bit.
 ir::Graph twice_rounded(float farther) {
