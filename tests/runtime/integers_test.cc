@@ -221,7 +221,8 @@ TEST_CASE("integers: even thresholds, and some that are listed") {
     }
     std::vector<uint8_t> bytes(lines.size() * 8 + listed.size() * 4);
     std::memcpy(bytes.data(), lines.data(), lines.size() * 8);
-    std::memcpy(bytes.data() + lines.size() * 8, listed.data(), listed.size() * 4);
+    if (!listed.empty())
+      std::memcpy(bytes.data() + lines.size() * 8, listed.data(), listed.size() * 4);
     e.even_thresholds = true, e.thresholds = m.b.buffer(bytes);
     e.threshold_count = 3, e.threshold_step = 1;
   };
