@@ -86,18 +86,18 @@ int64_t equal_runs(const std::vector<std::vector<int64_t>>& rows, int64_t count)
 }
 
 // How far the products of a trainer's floats may be from whole numbers times a unit, as a part of
-// themselves: the level is rounded to f32, its product with the clip value is, and so is what
-// decode() gives; each by at most 2^-24.
-constexpr double kRoundedThrice = 0x1p-22;
+// themselves: the level is rounded to f32 and its product with the clip value is, as are our unit
+// and what decode() gives; each by at most 2^-24.
+constexpr double kRoundings = 4 * 0x1p-24;
 
 // Integers that weights are all but equal to; nothing where one is farther off than roundings go.
 std::optional<quant::Encoding> rounded_integers(const lattice::Weights& w) {
-  auto found = lattice::find(w, {true, kRoundedThrice});
-  if (!found || !quant::is_integer(*found)) return {};
+  auto found = lattice::find(w, {true, kRoundings, true});  // integers only
+  if (!found) return {};
   const std::vector<float> made = quant::decode(*found, w.outputs, w.inputs);
   for (size_t i = 0; i < made.size(); ++i) {
     const double want = w.values[i];
-    if (!(std::fabs(made[i] - want) <= kRoundedThrice * std::fabs(want))) return {};
+    if (!(std::fabs(made[i] - want) <= kRoundings * std::fabs(want))) return {};
   }
   return found;
 }

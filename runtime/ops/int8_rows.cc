@@ -65,18 +65,18 @@ class Patch {
     const size_t n = (x.last - x.first) * c;
     const bool whole = x.last - x.first == taps;
     if (whole && merged_ && n >= 16 && n <= 32) {  // rows of a first layer, many and short
-      for (; count != 0; --count, from += step, to += line_) copy_pieces<16>(to, from, n);
+      for (size_t i = 0; i < count; ++i) copy_pieces<16>(to + i * line_, from + i * step, n);
       return;
     }
-    for (; count != 0; --count, from += step, to += line_) {
+    for (size_t i = 0; i < count; ++i, to += line_) {
       if (!whole) fill(to, 0, x.first), fill(to, x.last, taps);
+      const uint8_t* line = from + i * step;
       uint8_t* at = to + x.first * c;
       if (merged_) {
-        copy_run(at, from, n);
+        copy_run(at, line, n);
         continue;
       }
-      const uint8_t* tap = from;
-      for (size_t t = x.first; t < x.last; ++t, tap += pixel_, at += c) copy_run(at, tap, c);
+      for (size_t t = 0; t < x.last - x.first; ++t) copy_run(at + t * c, line + t * pixel_, c);
     }
   }
 

@@ -53,6 +53,7 @@ struct Network {
   double unit = 0;  // of golden outputs instead of a tolerance: they may be a unit of this off
   bool integers = false;       // scores are those of kReference, to the bit
   bool exact = false;          // classes are those of the script's evaluation in double precision
+  int64_t exact_rows_off = 0;  // rows of its scores that may differ
   int64_t float_correct = -1;  // of the samples, by the file of plain f32 operations
 };
 
@@ -142,7 +143,7 @@ int64_t right_answers(const NpyFloats& scores, const NpyFloats& labels) {
 }
 
 // Against an evaluation in double precision that shares nothing with the converter: the same class
-// for every sample, and as many rows of the same scores as are asked of the golden ones.
+// for every sample; a value between two levels by less than an ulp may give a row other scores.
 void check_exact(const Network& n, const NpyFloats& want, const NpyFloats& scores) {
   REQUIRE(scores.data.size() == want.data.size());
   const auto rows = static_cast<size_t>(want.shape[0]);
@@ -161,7 +162,7 @@ void check_exact(const Network& n, const NpyFloats& want, const NpyFloats& score
   MESSAGE(classes_off << " of " << rows << " classes are not those of double precision, "
                       << rows_off << " rows have other scores");
   CHECK(classes_off == 0);
-  CHECK(rows_off * 100 <= n.golden_rows_off * want.shape[0]);
+  CHECK(rows_off <= n.exact_rows_off);
 }
 
 void check_network(const Network& n) {
@@ -296,20 +297,20 @@ Network residual_network(const char* name, const char* golden, int64_t correct) 
   return n;
 }
 
-Network apot_network(const char* name, const char* golden, int64_t stated) {
-  Network n = residual_network(name, golden, -1);
+Network apot_network(const char* name, const char* golden, int64_t right, int64_t stated) {
+  Network n = residual_network(name, golden, right);
   n.exact = true;
+  n.exact_rows_off = 30;  // of 1000: 26 were measured of 4 bits, 5 of 2
   n.float_correct = stated;
   return n;
 }
 
 TEST_CASE("lowbit models: networks of residual sums in floats") {
   check_network(residual_network("adabin_resnet20", "adabin_cifar_resnet20_1w1a", 881));
-  Network two_bits = apot_network("apot_resnet20_2bit", "apot_cifar_resnet20_2bit", 913);
-  two_bits.correct = 913;
-  check_network(two_bits);
-  // 924 right, in double precision as in integers.
-  check_network(apot_network("apot_resnet20_4bit", "apot_cifar_resnet20_4bit", 926));
+  check_network(apot_network("apot_resnet20_2bit", "apot_cifar_resnet20_2bit", 913, 913));
+  // 924 is not what is stated: it is what double precision has, and integers with it. The stated
+  // 926 hang on the order of f32 sums, and are asked of the file of f32 operations.
+  check_network(apot_network("apot_resnet20_4bit", "apot_cifar_resnet20_4bit", 924, 926));
 }
 
 TEST_SUITE_END();

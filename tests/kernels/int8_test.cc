@@ -68,6 +68,11 @@ std::vector<Case> cases() {
   for (const size_t outputs : {7u, 16u, 32u, 33u, 50u, 64u})
     for (const bool extreme : {false, true})
       all.push_back({29, 40, outputs, 128, extreme, true, outputs != 33, false, 17, false, true});
+  // Tall tiles, whose sums are finished in registers: heights of 12, 13 and 14.
+  for (const size_t rows : {12u, 13u, 14u, 24u, 25u, 27u, 28u})
+    for (const bool scale : {false, true})
+      for (const bool residual : {false, true})
+        all.push_back({rows, 40, 64, 128, false, scale, scale, residual, 17, false, scale});
   all.push_back({9, 4096, 40, 255, true, true, false, false, 0});
   all.push_back({9, 4608, 33, 0, true, false, false, false, 128});
   return all;
