@@ -6,6 +6,7 @@
 #include <cmath>
 #include <optional>
 
+#include "converter/base/parallel.h"
 #include "converter/quant/grid.h"
 
 namespace qrt::quant {
@@ -70,16 +71,30 @@ std::vector<float> take_means(LayerProblem& p, const EsbSettings& s) {
 }
 
 // Error of a coded layer by the metric, outputs weighed by their gains.
-double error_of(const LayerProblem& p, std::span<const Quadratic> metrics, const Table& table) {
+double error_of(const LayerProblem& p, std::span<const Quadratic> metrics, const Table& table,
+                size_t threads) {
   const std::vector<float> now = decode(Encoding(table), p.outputs, p.inputs);
   const int64_t per_metric = p.outputs / static_cast<int64_t>(metrics.size());
+  std::vector<double> errors(at(p.outputs));
+  split(errors.size(), threads, [&](size_t begin, size_t end) {
+    for_batches(begin, end, at(per_metric), [&](size_t first, size_t last) {
+      std::vector<RowFit> rows;
+      for (size_t o = first; o < last; ++o) {
+        const size_t from = o * at(p.inputs);
+        RowFit& row = rows.emplace_back(std::span(p.target).subspan(from, at(p.inputs)));
+        row.q.assign(now.begin() + std::ptrdiff_t(from),
+                     now.begin() + std::ptrdiff_t(from + at(p.inputs)));
+      }
+      std::vector<RowFit*> fits;
+      for (RowFit& row : rows) fits.push_back(&row);
+      const std::vector<double> found = metrics[first / at(per_metric)].errors(fits);
+      std::copy(found.begin(), found.end(), errors.begin() + std::ptrdiff_t(first));
+    });
+  });
   double sum = 0;
   for (int64_t o = 0; o < p.outputs; ++o) {
-    const auto first = std::ptrdiff_t(o * p.inputs), last = first + std::ptrdiff_t(p.inputs);
-    const std::vector<double> q(now.begin() + first, now.begin() + last);
-    const std::vector<double> t(p.target.begin() + first, p.target.begin() + last);
     const double gain = p.gains.empty() ? 1 : p.gains[at(o)];
-    sum += gain * gain * metrics[at(o / per_metric)].error(q, t);
+    sum += gain * gain * errors[at(o)];
   }
   return sum;
 }
@@ -135,7 +150,7 @@ Table fit_esb(const LayerProblem& problem, std::span<const Quadratic> metrics,
     table.codes.assign(found.codes.begin(), found.codes.end());
     table.scales = std::move(found.scales);
     table.offset = means;
-    const double error = error_of(problem, metrics, table);
+    const double error = error_of(problem, metrics, table, s.threads);
     if (best && !(error < least)) continue;
     best = std::move(table);
     least = error;

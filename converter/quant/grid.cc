@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <numeric>
 
 #include "converter/base/half.h"
@@ -141,72 +142,99 @@ Start search_affine(const Part& p, const Grid& grid) {
 class Row {
  public:
   Row(std::span<const float> target, const Quadratic& metric, int64_t group)
-      : metric_(metric), group_(group), t_(target.begin(), target.end()) {}
+      : metric_(metric), group_(group), fit_(target) {
+    fit_.nearest = [this](int64_t i, double wanted) {
+      return nearest_value(grid, scales[at(i / group_)], wanted);
+    };
+  }
+  Row(const Row&) = delete;  // `nearest` knows its row
+  Row& operator=(const Row&) = delete;
 
-  std::span<const double> target() const { return t_; }
+  std::span<const double> target() const { return fit_.t; }
   Part part(int64_t g) const {
     const int64_t first = g * group_, last = std::min<int64_t>(first + group_, metric_.inputs());
-    Part p{std::span(t_).subspan(at(first), at(last - first)), {}};
+    Part p{std::span(fit_.t).subspan(at(first), at(last - first)), {}};
     for (int64_t i = first; i < last; ++i) p.weights.push_back(metric_.weight(i));
     return p;
   }
   int64_t parts() const { return (metric_.inputs() + group_ - 1) / group_; }
+  const Quadratic& metric() const { return metric_; }
+  RowFit& fit() { return fit_; }
 
-  // Values for these scales, from scratch or from those there are.
-  void choose(const Grid& grid, std::span<const double> scales, int32_t sweeps) {
-    const Nearest nearest = [&](int64_t i, double wanted) {
-      return nearest_value(grid, scales[at(i / group_)], wanted);
-    };
-    if (q_.empty()) q_ = metric_.rounded(t_, nearest);
-    for (int64_t i = 0; i < metric_.inputs(); ++i) q_[at(i)] = nearest(i, q_[at(i)]);
-    if (metric_.is_separable()) q_ = metric_.rounded(t_, nearest);
-    metric_.descend(t_, nearest, sweeps, q_);
+  // The nearest values to those there are.
+  void project() {
+    for (int64_t i = 0; i < metric_.inputs(); ++i) fit_.q[at(i)] = fit_.nearest(i, fit_.q[at(i)]);
   }
 
-  // Scales by least squares for the values there are.
-  void rescale(const Grid& grid, std::span<double> scales, bool powers) {
-    std::vector<Term> terms;
+  // What least squares finds scales of.
+  std::vector<Term> terms() const {
+    std::vector<Term> out;
     for (int64_t g = 0; g < parts(); ++g) {
-      Term& term = terms.emplace_back();
+      Term& term = out.emplace_back();
       term.first = g * group_, term.scale = scales[at(g)];
       const int64_t last = std::min<int64_t>(term.first + group_, metric_.inputs());
       for (int64_t i = term.first; i < last; ++i)
-        term.values.push_back(term.scale > 0 ? q_[at(i)] / term.scale : 0.0);
+        term.values.push_back(term.scale > 0 ? fit_.q[at(i)] / term.scale : 0.0);
     }
-    metric_.rescale(t_, terms, parts() > 1 ? 3 : 1, q_);
+    return out;
+  }
+  void take_scales(std::span<const Term> terms, bool powers) {
     for (int64_t g = 0; g < parts(); ++g)
       if (terms[at(g)].scale > 0) scales[at(g)] = stored_scale(terms[at(g)].scale, powers);
-    store(grid, scales);
+    store();
   }
 
-  // The moments that a scale shared by rows is fitted to: of the target with the values, and of the
-  // values with themselves, both over the scale.
-  std::pair<double, double> moments(double scale) const {
-    std::vector<double> z(q_);
-    for (double& v : z) v /= scale;
-    const std::vector<double> hz = metric_.times(z);
-    return {std::inner_product(hz.begin(), hz.end(), t_.begin(), 0.0),
-            std::inner_product(hz.begin(), hz.end(), z.begin(), 0.0)};
-  }
-
-  double error() const { return metric_.error(q_, t_); }
   // Codes for scales that the values are multiples of, but for rounding.
-  void store(const Grid& grid, std::span<const double> scales) {
+  void store() {
     codes.clear();
     for (int64_t i = 0; i < metric_.inputs(); ++i) {
       const double scale = scales[at(i / group_)];
-      const double code = scale > 0 ? nearest_code(grid, q_[at(i)] / scale) : nearest_code(grid, 0);
+      const double code =
+          scale > 0 ? nearest_code(grid, fit_.q[at(i)] / scale) : nearest_code(grid, 0);
       codes.push_back(static_cast<int16_t>(code));
-      q_[at(i)] = scale > 0 ? scale * grid.number(codes.back()) : 0.0;
+      fit_.q[at(i)] = scale > 0 ? scale * grid.number(codes.back()) : 0.0;
     }
   }
 
+  Grid grid;
+  std::vector<double> scales;  // [parts]
   std::vector<int16_t> codes;
 
  private:
   const Quadratic& metric_;
   int64_t group_;
-  std::vector<double> t_, q_;
+  RowFit fit_;
+};
+
+// Rows that share a metric.
+struct Batch {
+  Batch(std::deque<Row>& all, size_t first, size_t last) {
+    for (size_t o = first; o < last; ++o) {
+      rows.push_back(&all[o]);
+      fits.push_back(&all[o].fit());
+    }
+  }
+  const Quadratic& metric() const { return rows[0]->metric(); }
+
+  // Values for the scales there are, from scratch or from values there are.
+  void choose(int32_t sweeps) {
+    if (fits[0]->q.empty()) metric().round(fits);
+    for (Row* row : rows) row->project();
+    if (metric().is_separable()) metric().round(fits);
+    metric().descend(fits, sweeps);
+    for (Row* row : rows) row->store();
+  }
+
+  // Scales by least squares for the values there are.
+  void rescale(bool powers) {
+    std::vector<std::vector<Term>> terms;
+    for (const Row* row : rows) terms.push_back(row->terms());
+    metric().rescale(fits, terms, rows[0]->parts() > 1 ? 3 : 1);
+    for (size_t r = 0; r < rows.size(); ++r) rows[r]->take_scales(terms[r], powers);
+  }
+
+  std::vector<Row*> rows;
+  std::vector<RowFit*> fits;
 };
 
 struct RowResult {
@@ -216,47 +244,79 @@ struct RowResult {
 };
 
 // Values and scales in turns; the best of them.
-RowResult fit_row(Row& row, const Grid& grid, std::vector<double> scales, const GridFit& fit) {
-  RowResult best;
-  for (double& s : scales) s = stored_scale(s, fit.powers);
+std::vector<RowResult> fit_batch(Batch batch, const GridFit& fit) {
+  std::vector<RowResult> best(batch.rows.size());
+  for (Row* row : batch.rows)
+    for (double& s : row->scales) s = stored_scale(s, fit.powers);
   for (int32_t round = 0; round <= fit.rounds; ++round) {
-    row.choose(grid, scales, fit.sweeps);
-    row.store(grid, scales);
-    if (const double e = row.error(); round == 0 || e < best.error) best = {row.codes, scales, e};
-    if (round < fit.rounds) row.rescale(grid, scales, fit.powers);
+    batch.choose(fit.sweeps);
+    const std::vector<double> errors = batch.metric().errors(batch.fits);
+    for (size_t r = 0; r < errors.size(); ++r)
+      if (round == 0 || errors[r] < best[r].error)
+        best[r] = {batch.rows[r]->codes, batch.rows[r]->scales, errors[r]};
+    if (round < fit.rounds) batch.rescale(fit.powers);
   }
   return best;
 }
 
-void fit_rows(std::vector<Row>& rows, const Grid& grid, const GridFit& fit, FittedGrid& out) {
+// Grid and scales of a row to start with.
+void start_row(Row& row, const Grid& grid, const GridFit& fit) {
+  row.grid = grid;
+  const int64_t parts = row.parts();
+  for (int64_t g = 0; g < parts; ++g) {
+    const Part part = row.part(g);
+    const Start start = fit.powers                    ? search_power(part, grid)
+                        : fit.free_zero && parts == 1 ? search_affine(part, grid)
+                                                      : search_scale(part, grid);
+    row.scales.push_back(start.scale);
+    if (parts == 1) row.grid = start.grid;
+  }
+}
+
+void fit_rows(std::deque<Row>& rows, size_t per_metric, const Grid& grid, const GridFit& fit,
+              FittedGrid& out) {
   const size_t parts = at(rows[0].parts()), inputs = rows[0].target().size();
   out.codes.resize(rows.size() * inputs);
   out.scales.values.resize(rows.size() * parts);
   out.zero_halves.resize(rows.size());
   split(rows.size(), fit.threads, [&](size_t begin, size_t end) {
-    for (size_t o = begin; o < end; ++o) {
-      Grid mine = grid;
-      std::vector<double> scales;
-      for (size_t g = 0; g < parts; ++g) {
-        const Part part = rows[o].part(static_cast<int64_t>(g));
-        const Start start = fit.powers                    ? search_power(part, grid)
-                            : fit.free_zero && parts == 1 ? search_affine(part, grid)
-                                                          : search_scale(part, grid);
-        scales.push_back(start.scale);
-        if (parts == 1) mine = start.grid;
+    for_batches(begin, end, per_metric, [&](size_t first, size_t last) {
+      for (size_t o = first; o < last; ++o) start_row(rows[o], grid, fit);
+      const std::vector<RowResult> best = fit_batch({rows, first, last}, fit);
+      for (size_t o = first; o < last; ++o) {
+        const RowResult& r = best[o - first];
+        std::copy(r.codes.begin(), r.codes.end(), out.codes.begin() + std::ptrdiff_t(o * inputs));
+        for (size_t g = 0; g < parts; ++g)
+          out.scales.values[o * parts + g] = static_cast<float>(r.scales[g]);
+        out.zero_halves[o] = static_cast<int16_t>(rows[o].grid.zero_halves);
       }
-      const RowResult r = fit_row(rows[o], mine, std::move(scales), fit);
-      std::copy(r.codes.begin(), r.codes.end(), out.codes.begin() + std::ptrdiff_t(o * inputs));
-      for (size_t g = 0; g < parts; ++g)
-        out.scales.values[o * parts + g] = static_cast<float>(r.scales[g]);
-      out.zero_halves[o] = static_cast<int16_t>(mine.zero_halves);
-    }
+    });
   });
 }
 
+// Moments that a scale shared by rows is fitted to: of the target with the values, and of the
+// values with themselves, both over the scale; and the error.
+struct Moments {
+  double error = 0, cross = 0, power = 0;
+};
+
+void moments(Batch& batch, double scale, std::span<Moments> out) {
+  const std::vector<double> errors = batch.metric().errors(batch.fits);
+  for (size_t r = 0; r < out.size(); ++r) out[r] = {errors[r], 0, 0};
+  if (!(scale > 0)) return;
+  std::vector<std::vector<double>> z;
+  for (const RowFit* fit : batch.fits)
+    for (double& v : z.emplace_back(fit->q)) v /= scale;
+  const std::vector<std::vector<double>> hz = batch.metric().times(z);
+  for (size_t r = 0; r < out.size(); ++r) {
+    out[r].cross = std::inner_product(hz[r].begin(), hz[r].end(), batch.fits[r]->t.begin(), 0.0);
+    out[r].power = std::inner_product(hz[r].begin(), hz[r].end(), z[r].begin(), 0.0);
+  }
+}
+
 // One scale for all rows: rows choose values, the scale follows from the moments of all.
-void fit_layer(std::vector<Row>& rows, std::span<const double> gains, const Grid& grid,
-               const GridFit& fit, FittedGrid& out) {
+void fit_layer(std::deque<Row>& rows, size_t per_metric, std::span<const double> gains,
+               const Grid& grid, const GridFit& fit, FittedGrid& out) {
   std::vector<double> all;
   Part whole;
   for (size_t o = 0; o < rows.size(); ++o) {
@@ -268,20 +328,20 @@ void fit_layer(std::vector<Row>& rows, std::span<const double> gains, const Grid
   const Start start = fit.free_zero ? search_affine(whole, grid) : search_scale(whole, grid);
   double scale = stored_scale(start.scale), least = 0;
   for (int32_t round = 0; round <= fit.rounds; ++round) {
-    const std::vector<double> scales(1, scale);
+    std::vector<Moments> found(rows.size());
     split(rows.size(), fit.threads, [&](size_t begin, size_t end) {
-      for (size_t o = begin; o < end; ++o) {
-        rows[o].choose(start.grid, scales, fit.sweeps);
-        rows[o].store(start.grid, scales);
-      }
+      for_batches(begin, end, per_metric, [&](size_t first, size_t last) {
+        for (size_t o = first; o < last; ++o) rows[o].grid = start.grid, rows[o].scales = {scale};
+        Batch batch(rows, first, last);
+        batch.choose(fit.sweeps);
+        moments(batch, scale, std::span(found).subspan(first, last - first));
+      });
     });
     double error = 0, cross = 0, power = 0;
     for (size_t o = 0; o < rows.size(); ++o) {
       const double importance = gains[o] * gains[o];
-      error += importance * rows[o].error();
-      if (!(scale > 0)) continue;
-      const auto [c, p] = rows[o].moments(scale);
-      cross += importance * c, power += importance * p;
+      error += importance * found[o].error;
+      cross += importance * found[o].cross, power += importance * found[o].power;
     }
     if (round == 0 || error < least) {
       least = error;
@@ -367,7 +427,7 @@ FittedGrid fit_grid(std::span<const float> target, std::span<const Quadratic> me
   const int64_t inputs = metrics[0].inputs(), outputs = static_cast<int64_t>(gains.size());
   const int64_t per_metric = outputs / static_cast<int64_t>(metrics.size());
   const int64_t group = fit.axis == ScaleAxis::group ? fit.group : inputs;
-  std::vector<Row> rows;
+  std::deque<Row> rows;
   for (int64_t o = 0; o < outputs; ++o)
     rows.emplace_back(target.subspan(at(o * inputs), at(inputs)), metrics[at(o / per_metric)],
                       group);
@@ -375,9 +435,9 @@ FittedGrid fit_grid(std::span<const float> target, std::span<const Quadratic> me
   out.scales.axis = fit.axis;
   out.scales.group = fit.axis == ScaleAxis::group ? static_cast<int32_t>(group) : 0;
   if (fit.axis == ScaleAxis::layer)
-    fit_layer(rows, gains, grid, fit, out);
+    fit_layer(rows, at(per_metric), gains, grid, fit, out);
   else
-    fit_rows(rows, grid, fit, out);
+    fit_rows(rows, at(per_metric), grid, fit, out);
   return out;
 }
 

@@ -3,6 +3,7 @@
 // grid.cc does it for whole numbers.
 #include <algorithm>
 #include <cmath>
+#include <deque>
 
 #include "converter/base/half.h"
 #include "converter/base/parallel.h"
@@ -53,49 +54,58 @@ Piece piece_of(std::span<const double> row, const Quadratic& metric, const Shape
 class PlaneRow {
  public:
   PlaneRow(std::span<const float> target, const Quadratic& metric, const Shape& shape)
-      : metric_(metric), shape_(shape), t_(target.begin(), target.end()) {}
+      : metric_(metric), shape_(shape), fit_(target) {
+    fit_.nearest = [this](int64_t i, double wanted) {
+      const SumTable& table = tables_[at(i / shape_.group)];
+      return table.value(table.nearest(wanted));
+    };
+  }
+  PlaneRow(const PlaneRow&) = delete;  // `nearest` knows its row
+  PlaneRow& operator=(const PlaneRow&) = delete;
 
   void start(std::span<const uint8_t> counts) {
     for (int64_t g = 0; g < shape_.groups; ++g) {
-      const Piece p = piece_of(t_, metric_, shape_, g);
+      const Piece p = piece_of(fit_.t, metric_, shape_, g);
       Sketch s = sketch(p.w, p.weights, counts[at(g)]);
       refine(p.w, p.weights, kRefinements, s);
       groups_.push_back(std::move(s));
     }
   }
 
-  // Signs by the whole row's metric for the coordinates there are.
-  void choose(int32_t sweeps) {
-    std::vector<SumTable> tables;
+  // Sums of the coordinates there are, as files hold them.
+  void tabulate() {
+    tables_.clear();
     for (Sketch& s : groups_) {
       for (double& a : s.alphas) a = stored(a);
-      tables.emplace_back(s.alphas);
+      tables_.emplace_back(s.alphas);
     }
-    const Nearest nearest = [&](int64_t i, double wanted) {
-      const SumTable& table = tables[at(i / shape_.group)];
-      return table.value(table.nearest(wanted));
-    };
-    if (q_.empty() || metric_.is_separable()) q_ = metric_.rounded(t_, nearest);
-    for (int64_t i = 0; i < shape_.inputs; ++i) q_[at(i)] = nearest(i, q_[at(i)]);
-    metric_.descend(t_, nearest, sweeps, q_);
+  }
+  // The nearest sums to the values there are.
+  void project() {
+    for (int64_t i = 0; i < shape_.inputs; ++i) fit_.q[at(i)] = fit_.nearest(i, fit_.q[at(i)]);
+  }
+  // The signs of those sums.
+  void take_signs() {
     for (int64_t i = 0; i < shape_.inputs; ++i) {
       Sketch& s = groups_[at(i / shape_.group)];
-      const SumTable& table = tables[at(i / shape_.group)];
-      const uint8_t pattern = table.pattern(table.nearest(q_[at(i)]));
+      const SumTable& table = tables_[at(i / shape_.group)];
+      const uint8_t pattern = table.pattern(table.nearest(fit_.q[at(i)]));
       for (size_t p = 0; p < s.signs.size(); ++p)
         s.signs[p][at(i % shape_.group)] = pattern >> p & 1;
     }
   }
 
-  void rescale() {
-    std::vector<Term> terms;
+  std::vector<Term> terms() const {
+    std::vector<Term> out;
     for (int64_t g = 0; g < shape_.groups; ++g)
       for (size_t p = 0; p < groups_[at(g)].alphas.size(); ++p) {
-        Term& term = terms.emplace_back();
+        Term& term = out.emplace_back();
         term.first = g * shape_.group, term.scale = groups_[at(g)].alphas[p];
         for (const uint8_t sign : groups_[at(g)].signs[p]) term.values.push_back(sign ? 1 : -1);
       }
-    metric_.rescale(t_, terms, 3, q_);
+    return out;
+  }
+  void take_scales(std::span<const Term> terms) {
     size_t next = 0;
     for (Sketch& s : groups_) {
       for (double& a : s.alphas) a = terms[next++].scale;
@@ -103,24 +113,39 @@ class PlaneRow {
     }
   }
 
-  double error() const { return metric_.error(q_, t_); }
+  RowFit& fit() { return fit_; }
   const std::vector<Sketch>& groups() const { return groups_; }
 
  private:
   const Quadratic& metric_;
   const Shape& shape_;
-  std::vector<double> t_, q_;
+  RowFit fit_;
   std::vector<Sketch> groups_;
+  std::vector<SumTable> tables_;
 };
 
-std::vector<Sketch> fit_row(PlaneRow& row, std::span<const uint8_t> counts, const PlaneFit& fit) {
-  std::vector<Sketch> best;
-  double least = 0;
-  row.start(counts);
+// Rows of one metric: signs by the whole row's metric for the coordinates there are, and
+// coordinates for the signs, in turns; the best of them.
+std::vector<std::vector<Sketch>> fit_batch(std::deque<PlaneRow>& rows, const Quadratic& metric,
+                                           const PlaneFit& fit) {
+  std::vector<std::vector<Sketch>> best(rows.size());
+  std::vector<double> least(rows.size());
+  std::vector<RowFit*> fits;
+  for (PlaneRow& row : rows) fits.push_back(&row.fit());
   for (int32_t round = 0; round <= fit.rounds; ++round) {
-    row.choose(fit.sweeps);
-    if (const double e = row.error(); round == 0 || e < least) least = e, best = row.groups();
-    if (round < fit.rounds) row.rescale();
+    for (PlaneRow& row : rows) row.tabulate();
+    if (round == 0 || metric.is_separable()) metric.round(fits);
+    for (PlaneRow& row : rows) row.project();
+    metric.descend(fits, fit.sweeps);
+    for (PlaneRow& row : rows) row.take_signs();
+    const std::vector<double> errors = metric.errors(fits);
+    for (size_t r = 0; r < rows.size(); ++r)
+      if (round == 0 || errors[r] < least[r]) least[r] = errors[r], best[r] = rows[r].groups();
+    if (round == fit.rounds) break;
+    std::vector<std::vector<Term>> terms;
+    for (const PlaneRow& row : rows) terms.push_back(row.terms());
+    metric.rescale(fits, terms, 3);
+    for (size_t r = 0; r < rows.size(); ++r) rows[r].take_scales(terms[r]);
   }
   return best;
 }
@@ -160,13 +185,17 @@ BitPlanes fit_planes(std::span<const float> target, std::span<const Quadratic> m
   const std::vector<uint8_t> counts =
       prune(group_losses(target, metrics, gains, fit), fit.bits * weights);
   std::vector<std::vector<Sketch>> rows(gains.size());
+  const size_t per_metric = gains.size() / metrics.size();
   split(gains.size(), fit.threads, [&](size_t begin, size_t end) {
-    for (size_t o = begin; o < end; ++o) {
-      PlaneRow row(target.subspan(o * at(shape.inputs), at(shape.inputs)),
-                   metrics[o / (gains.size() / metrics.size())], shape);
-      rows[o] =
-          fit_row(row, std::span(counts).subspan(o * at(shape.groups), at(shape.groups)), fit);
-    }
+    for_batches(begin, end, per_metric, [&](size_t first, size_t last) {
+      const Quadratic& metric = metrics[first / per_metric];
+      std::deque<PlaneRow> batch;
+      for (size_t o = first; o < last; ++o)
+        batch.emplace_back(target.subspan(o * at(shape.inputs), at(shape.inputs)), metric, shape)
+            .start(std::span(counts).subspan(o * at(shape.groups), at(shape.groups)));
+      auto found = fit_batch(batch, metric, fit);
+      std::move(found.begin(), found.end(), rows.begin() + std::ptrdiff_t(first));
+    });
   });
   BitPlanes out;
   out.group = static_cast<int32_t>(fit.group);

@@ -4,6 +4,8 @@
 #ifndef QRT_CONVERTER_QUANT_QUADRATIC_H_
 #define QRT_CONVERTER_QUANT_QUADRATIC_H_
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -20,6 +22,35 @@ struct Term {
   double scale = 0;
   std::vector<double> values;
 };
+
+// A row of weights t and the row q of allowed values that is to stand for it.
+struct RowFit {
+  template <class Numbers>
+  explicit RowFit(const Numbers& target) : t(target.begin(), target.end()) {}
+
+  std::vector<double> t, q;
+  Nearest nearest;
+
+ private:
+  friend class Quadratic;
+  // The last q - t that was multiplied by H and what came of it; empty where that has changed.
+  std::vector<double> d, hd;
+};
+
+// Rows that are worked on together: H is read once for all. A row ends the same bit by bit whatever
+// others are with it.
+using RowFits = std::span<RowFit* const>;
+
+// Calls run(first, last) for the rows of [begin, end) in runs that share a metric, each of them at
+// most as long as is of use; `per_metric` rows have one metric.
+template <class Fn>
+void for_batches(size_t begin, size_t end, size_t per_metric, const Fn& run) {
+  constexpr size_t kMost = 64;
+  for (size_t last; begin < end; begin = last) {
+    last = std::min({end, begin + kMost, (begin / per_metric + 1) * per_metric});
+    run(begin, last);
+  }
+}
 
 class Quadratic {
  public:
@@ -38,25 +69,31 @@ class Quadratic {
   // Diagonal of H.
   double weight(int64_t i) const { return diagonal_[static_cast<size_t>(i)]; }
 
-  std::vector<double> times(std::span<const double> v) const;  // H v
-  double energy(std::span<const double> v) const;              // v' H v
+  // H v of each vector.
+  std::vector<std::vector<double>> times(std::span<const std::vector<double>> vectors) const;
+  // (q - t)' H (q - t) of each row.
+  std::vector<double> errors(RowFits) const;
   double error(std::span<const double> q, std::span<const double> t) const;
 
-  // A row of allowed values near t: inputs are rounded one after the other, and those still to come
+  // Rows of allowed values near t: inputs are rounded one after the other, and those still to come
   // make up for what was lost so far as well as real numbers could.
-  std::vector<double> rounded(std::span<const double> t, const Nearest&) const;
+  void round(RowFits) const;
 
   // Coordinate descent from q: each input takes the best value with all others given, until nothing
   // changes or `sweeps` are over. Never raises the error.
-  void descend(std::span<const double> t, const Nearest&, int32_t sweeps,
-               std::span<double> q) const;
+  void descend(RowFits, int32_t sweeps) const;
 
-  // Scales of terms by least squares, one after the other for `sweeps` rounds; exact in one where
-  // terms are orthogonal. q is their sum before and after.
-  void rescale(std::span<const double> t, std::span<Term> terms, int32_t sweeps,
-               std::span<double> q) const;
+  // Scales of terms [row][term] by least squares, one after the other for `sweeps` rounds; exact in
+  // one where terms are orthogonal. q is their sum before and after.
+  void rescale(RowFits, std::span<std::vector<Term>> terms, int32_t sweeps) const;
 
  private:
+  void multiply(RowFits) const;  // d and hd of rows
+  void descend(RowFit&, int32_t sweeps) const;
+  std::vector<std::vector<double>> images(std::span<const std::vector<Term>> terms) const;
+  void rescale(RowFit&, std::span<Term>, std::span<const std::vector<double>> images,
+               int32_t sweeps) const;
+
   int64_t inputs_;
   std::vector<double> diagonal_;    // [inputs]
   std::vector<double> h_, factor_;  // factor_ L, lower: H = L L'; empty where H has none
