@@ -215,7 +215,7 @@ inline void finish_floats(const GemmArgs& a, const int32_t* sums) {
   }
 }
 
-// The same straight from the registers that the sums are in.
+// multiply() and finish_bytes() at once, straight from the registers that the sums are in.
 template <class V, int R, class RowAt>
 __attribute__((noinline)) void multiply_bytes(const GemmArgs& a, const RowAt& row_at) {
   typename V::Sum sum[R][2];

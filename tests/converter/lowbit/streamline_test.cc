@@ -222,6 +222,14 @@ TEST_CASE("lowbit: random quantized networks compute what they mean") {
   CHECK(bits > 5);
 }
 
+std::vector<uint8_t> file_of(const ir::Graph& g) {
+  const auto lowered = lower::lower(g);
+  REQUIRE_MESSAGE(lowered.ok(), (lowered.ok() ? "" : lowered.error().message));
+  const auto file = emit::emit(*lowered, {});
+  REQUIRE_MESSAGE(file.ok(), (file.ok() ? "" : file.error().message));
+  return *file;
+}
+
 // 4200 inputs of 8 bits, sums up to 2^27: output 0 has its thresholds among them and output 1 half
 // of them, no sum of output 2 reaches any, every sum of output 3 all.
 struct LongRows {
@@ -261,15 +269,12 @@ output %y
   auto report = lowbit::streamline(*g);
   REQUIRE_MESSAGE(report.ok(), (report.ok() ? "" : report.error().message));
   CHECK(report->layers.at(0).what.ends_with("thresholds"));
-  const auto lowered = lower::lower(*g);
-  REQUIRE_MESSAGE(lowered.ok(), (lowered.ok() ? "" : lowered.error().message));
-  const auto file = emit::emit(*lowered, {});
-  REQUIRE_MESSAGE(file.ok(), (file.ok() ? "" : file.error().message));
-  const testing::OpenedFile opened(*file);
+  const std::vector<uint8_t> file = file_of(*g);
+  const testing::OpenedFile opened(file);
   REQUIRE_MESSAGE(opened.status.ok(), opened.status.what());
   for (const Node& n : opened.model.nodes)
     if (n.kind == OpKind::linear) r.even += n.linear->epilogue.even_thresholds.size();
-  r.integers = *g, r.file = *file;
+  r.integers = *g, r.file = file;
   return r;
 }
 
@@ -310,14 +315,13 @@ node y = quantize(%a) -> %y: f32[N,4]
 output %y
 )");
   REQUIRE_MESSAGE(g.ok(), (g.ok() ? "" : g.error().message));
-  const auto lowered = lower::lower(*g);
-  REQUIRE_MESSAGE(lowered.ok(), (lowered.ok() ? "" : lowered.error().message));
-  const auto file = emit::emit(*lowered, {});
-  REQUIRE_MESSAGE(file.ok(), (file.ok() ? "" : file.error().message));
-  const testing::OpenedFile opened(*file);
+  const std::vector<uint8_t> file = file_of(*g);
+  const testing::OpenedFile opened(file);
   REQUIRE_MESSAGE(opened.status.ok(), opened.status.what());
+  size_t layers = 0;
   for (const Node& n : opened.model.nodes) {
     if (n.kind != OpKind::linear) continue;
+    ++layers;
     CHECK(n.linear->epilogue.even_thresholds.size() == 2 * 4);
     CHECK(n.linear->epilogue.thresholds.size() == 8);
     CHECK(n.linear->epilogue.threshold(0, 7) == 30);
@@ -325,11 +329,12 @@ output %y
     CHECK(n.linear->epilogue.threshold(2, 7) == 64);
     CHECK(n.linear->epilogue.threshold(3, 0) == 0);
   }
+  CHECK(layers == 1);
   for (int v = -128; v < 128; ++v) {
     const eval::Tensor x{ir::ElementType::f32, {1, 4}, std::vector<float>(4, float(v)), {}};
     auto want = eval::evaluate(*g, {&x, 1});
     REQUIRE(want.ok());
-    CHECK(testing::run_file(*file, {x})[0].data == (*want)[0].data);
+    CHECK(testing::run_file(file, {x})[0].data == (*want)[0].data);
   }
 }
 
